@@ -1,0 +1,200 @@
+#include "cmd/job_spec.hpp"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "core/base/file.hpp"
+#include "core/base/limits.hpp"
+#include "core/base/quantity.hpp"
+#include "core/base/text.hpp"
+
+namespace tine::cmd {
+namespace {
+
+using ipc::Json;
+
+std::string current_folder() {
+  char path[4096];
+  // A folder that was removed: the job will run in the root, as if tined had been asked without a cwd.
+  return ::getcwd(path, sizeof path) ? path : "/";
+}
+
+Error of_option(const char* option, const Error& error) {
+  return make_error(Errc::usage, std::string(option) + ": " + error.message());
+}
+
+/// nlohmann's writer recurses; a million brackets would end on the stack's guard page.
+bool is_too_deep(std::string_view json) {
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (quoted && c == '\\') ++i;
+    else if (c == '"') quoted = !quoted;
+    else if (!quoted && (c == '[' || c == '{') && ++depth > limits::json_depth_max - 8) return true;
+    else if (!quoted && (c == ']' || c == '}')) --depth;
+  }
+  return false;
+}
+
+Result<Json> parse_args(std::string_view text) {
+  if (is_too_deep(text)) return make_error(Errc::usage, "--args is nested too deep; allowed: 56 levels");
+  auto args = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (!args.is_array())
+    return make_error(Errc::usage, "--args is not a JSON array; allowed: the arguments, as '[1, \"two\"]'");
+  return args;
+}
+
+/// What the job runs: exactly one of the three.
+Status put_body(Json& params, const SpecWords& words, const Words& command) {
+  const int given = !command.empty() + words.shell.has_value() + words.function.has_value();
+  if (given != 1)
+    return make_error(Errc::usage, std::string(given ? "more than one thing" : "nothing") +
+                                       " to run; allowed: one of -- CMD ARG..., --shell 'STRING', --fn NAME [--args JSON]");
+  if (words.args && !words.function) return make_error(Errc::usage, "--args is given without --fn; allowed: with --fn NAME");
+  if (words.shell) params["shell"] = ipc::to_wire(*words.shell);
+  if (!command.empty()) {
+    auto& argv = params["command"] = Json::array();
+    for (const auto word : command) argv.push_back(ipc::to_wire(word));
+  }
+  if (!words.function) return ok();
+  params["function"] = ipc::to_wire(*words.function);
+  params["args"] = Json::array();
+  if (!words.args) return ok();
+  auto args = parse_args(*words.args);
+  if (!args) return args.error();
+  params["args"] = std::move(*args);
+  return ok();
+}
+
+Status put_pairs(Json& params, const char* option, const char* key, const Words& pairs) {
+  if (pairs.empty()) return ok();
+  auto& object = params[key] = Json::object();
+  for (const auto pair : pairs) {
+    const auto equals = pair.find('=');
+    if (equals == std::string_view::npos || equals == 0 || !is_utf8(pair.substr(0, equals)))
+      return make_error(Errc::usage, std::string(option) + " " + std::string(pair) + " is no pair; allowed: K=V");
+    object[std::string(pair.substr(0, equals))] = ipc::to_wire(pair.substr(equals + 1));
+  }
+  return ok();
+}
+
+Status put_duration(Json& params, const char* option, const char* key, const std::optional<std::string_view>& text) {
+  if (!text) return ok();
+  const auto seconds = parse_duration_s(*text);
+  if (!seconds) return of_option(option, seconds.error());
+  params[key] = *seconds;
+  return ok();
+}
+
+void put_text(Json& params, const char* key, const std::optional<std::string_view>& text) {
+  if (text) params[key] = ipc::to_wire(*text);
+}
+
+Status sync_and_name(int fd, const std::string& folder) {
+  if (::fsync(fd) < 0) return errno_error("sync a file in " + folder);
+  const UniqueFd opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened || ::fsync(opened.get()) < 0) return errno_error("sync " + folder);
+  return ok();
+}
+
+Status copy_stdin(int to) {
+  char chunk[65536];
+  for (;;) {
+    const auto got = ::read(0, chunk, sizeof chunk);
+    if (got == 0) return ok();
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return make_error(Errc::io, errno_error("read stdin").message());
+    if (const auto written = write_all(to, std::string_view(chunk, static_cast<std::size_t>(got))); !written)
+      return written;
+  }
+}
+
+}  // namespace
+
+void declare(Options& options, SpecWords& words) {
+  options.value("-n,--name", "TEXT", words.name, "a name for the job");
+  options.value("-g,--pool", "POOL", words.pool, "the pool it runs in (default)");
+  options.value("--priority", "N", words.priority, "higher first (0)");
+  options.value("-w,--workdir", "DIR", words.workdir, "the folder it runs in (this one)");
+  options.values("-e,--env", "K=V", words.env, "a variable on top of this environment; several");
+  options.flag("--clean-env", words.clean_env, "of this environment give it PATH alone");
+  options.value("--stdin", "FILE|-", words.stdin_from, "its stdin; -: what we read from ours (/dev/null)");
+  options.values("--label", "K=V", words.labels, "a label to list by; several");
+  options.value("-t,--timeout", "D", words.timeout, "end it after D: 500ms 30s 5m 2h 1d");
+  options.value("--kill-after", "D", words.kill_after, "from TERM to KILL (10s)");
+  options.value("--callback", "SHELL STRING", words.callback, "run when it has ended, the record on its stdin");
+  options.value("--shell", "STRING", words.shell, "run /bin/sh -c STRING instead of a command");
+  options.value("--fn", "NAME", words.function, "call a function instead of a command");
+  options.value("--args", "JSON", words.args, "the function's arguments: a JSON array");
+  options.stop_at_first_word();
+}
+
+Result<Json> to_params(const SpecWords& words, const Words& command) {
+  Json params = Json::object();
+  if (const auto put = put_body(params, words, command); !put) return put.error();
+  put_text(params, "name", words.name);
+  put_text(params, "pool", words.pool);
+  put_text(params, "callback", words.callback);
+  if (words.workdir) params["workdir"] = ipc::to_wire(absolute_path(std::string(*words.workdir), current_folder()));
+  if (words.priority) {
+    const auto priority = parse_integer(*words.priority, INT32_MIN, INT32_MAX);
+    if (!priority) return of_option("--priority", priority.error());
+    params["priority"] = *priority;
+  }
+  for (const auto& put : {put_pairs(params, "--env", "env", words.env), put_pairs(params, "--label", "labels", words.labels),
+                          put_duration(params, "--timeout", "timeout", words.timeout),
+                          put_duration(params, "--kill-after", "kill_after", words.kill_after)}) {
+    if (!put) return put.error();
+  }
+  if (words.clean_env) params["clean_env"] = true;
+  add_surroundings(params, words.clean_env);
+  return params;
+}
+
+void add_surroundings(Json& params, bool clean_env) {
+  auto& environment = params["environment"] = Json::array();
+  for (char** variable = environ; variable && *variable; ++variable) {
+    const std::string_view pair(*variable);
+    if (!clean_env || pair.starts_with("PATH=")) environment.push_back(ipc::to_wire(pair));
+  }
+  params["cwd"] = ipc::to_wire(current_folder());
+  const auto mask = ::umask(0);
+  ::umask(mask);
+  params["umask"] = mask;
+}
+
+Result<UniqueFd> open_stdin_file(std::string_view path) {
+  const std::string name(path);
+  // O_NONBLOCK: a pipe without a writer must not hold the submit up.
+  UniqueFd file(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat about {};
+  if (!file || ::fstat(file.get(), &about) < 0) return make_error(Errc::io, errno_error("--stdin " + name).message());
+  if (S_ISDIR(about.st_mode)) return make_error(Errc::io, "--stdin " + name + ": is a folder");
+  return file;
+}
+
+Result<std::string> spool_stdin(const std::string& state_dir) {
+  const std::string folder = state_dir + "/stdin";
+  if (const auto made = make_private_folder(folder); !made) return made.error();
+  unsigned char random[16];
+  if (::getrandom(random, sizeof random, 0) != sizeof random) return errno_error("getrandom");
+  std::string path = folder + "/";
+  for (const auto byte : random) path.append({"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]});
+
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file) return errno_error("create " + path);
+  for (const auto& step : {copy_stdin(file.get()), sync_and_name(file.get(), folder)}) {
+    if (step) continue;
+    ::unlink(path.c_str());
+    return step.error();
+  }
+  return path;
+}
+
+}  // namespace tine::cmd

@@ -1,0 +1,34 @@
+#pragma once
+#include <optional>
+#include <string>
+
+#include "cmd/options.hpp"
+#include "ipc/client.hpp"
+
+namespace tine::cmd {
+
+/// The SPEC of run and submit, as words.
+struct SpecWords {
+  std::optional<std::string_view> name, pool, priority, workdir, timeout, kill_after, callback, shell, function, args;
+  std::optional<std::string_view> stdin_from;  ///< submit alone sends it; run opens it itself
+  Words env, labels;
+  bool clean_env = false;
+};
+
+void declare(Options& options, SpecWords& words);
+
+/// The params of submit and run, without stdin; `command`: the free words.
+/// Errors: Errc::usage, saying what is allowed.
+Result<ipc::Json> to_params(const SpecWords& words, const Words& command);
+
+/// "environment" (PATH alone with `clean_env`), "cwd" and "umask" of this process.
+void add_surroundings(ipc::Json& params, bool clean_env);
+
+/// Opens a --stdin FILE. Errors: Errc::io, for a folder too.
+Result<UniqueFd> open_stdin_file(std::string_view path);
+
+/// Copies our stdin to a file of its own under `state_dir`, on disk when this returns. Its path.
+/// Errors: Errc::io; errno.
+Result<std::string> spool_stdin(const std::string& state_dir);
+
+}  // namespace tine::cmd

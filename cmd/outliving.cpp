@@ -1,0 +1,58 @@
+#include "cmd/outliving.hpp"
+
+#include <poll.h>
+
+#include <nlohmann/json.hpp>
+
+namespace tine::cmd {
+namespace {
+
+using ipc::Json;
+using Clock = std::chrono::steady_clock;
+
+Result<Json> ask(ipc::Client& client, std::string_view method, const Json& params,
+                 const std::function<Status(Json&)>& on_notification, bool& heard) {
+  if (const auto sent = client.send(method, params.dump()); !sent) return sent.error();
+  for (;;) {
+    auto message = client.next_message();
+    if (!message) return message.error();
+    heard = true;
+    if (!ipc::Client::is_notification(*message)) return ipc::Client::result_of(*message);
+    if (!on_notification) continue;
+    if (const auto taken = on_notification(*message); !taken) return taken.error();
+  }
+}
+
+}  // namespace
+
+Result<Json> ask_outliving(Reached& daemon, std::string_view method, const std::function<Json()>& params,
+                           const std::function<Status(Json&)>& on_notification) {
+  // A tined that accepts and dies again and again is as good as none: only a message moves the deadline.
+  std::optional<Clock::time_point> deadline;
+  for (;;) {
+    bool heard = false;
+    auto answer = ask(daemon.client, method, params(), on_notification, heard);
+    if (answer || daemon.client.is_open()) return answer;
+    heard = heard || daemon.client.daemon_pid() != 0;
+    if (heard || !deadline) deadline = Clock::now() + redial_for;
+    if (Clock::now() >= *deadline) return answer;
+
+    ::poll(nullptr, 0, static_cast<int>(redial_every.count()));
+    auto again = redial(daemon.socket);
+    if (!again) return again.error();
+    daemon.client = std::move(*again);
+  }
+}
+
+Result<Json> await_record(Reached& daemon, std::uint64_t id) {
+  auto reply = ask_outliving(daemon, "wait", [&] {
+    return Json{{"ids", Json::array({Json::array({id, id})})}, {"records", true}};
+  });
+  if (!reply) return reply.error();
+  auto jobs = reply->find("jobs");
+  if (jobs == reply->end() || !jobs->is_array() || jobs->empty())
+    return make_error(Errc::internal, "the daemon's reply has no job record");
+  return Json(std::move(jobs->front()));
+}
+
+}  // namespace tine::cmd

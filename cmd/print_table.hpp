@@ -1,0 +1,13 @@
+#pragma once
+#include <string>
+#include <vector>
+
+namespace tine::cmd {
+
+using Row = std::vector<std::string>;
+
+/// Columns as wide as their widest cell, two blanks between them, none at a line's end. Control
+/// characters of a cell become '?', so that a job's name cannot write to the terminal.
+std::string table(const std::vector<Row>& rows);
+
+}  // namespace tine::cmd

@@ -1,0 +1,118 @@
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cmd/autostart.hpp"
+#include "cmd/job_record.hpp"
+#include "cmd/print_json.hpp"
+#include "cmd/print_table.hpp"
+#include "cmd/verbs/verbs.hpp"
+#include "core/base/quantity.hpp"
+#include "core/base/text.hpp"
+
+namespace tine::cmd {
+namespace {
+
+using ipc::Json;
+
+constexpr std::size_t command_bytes_shown = 60;
+
+struct Filter {
+  std::optional<std::string_view> state, name, pool, since, limit;
+  Words labels;
+};
+
+Result<Json> to_params(const Filter& filter) {
+  Json params = Json::object();
+  if (filter.state && !job_state_from(*filter.state))
+    return make_error(Errc::usage, "--state " + std::string(*filter.state) +
+                                       " is none; allowed: waiting held queued running succeeded failed timed_out "
+                                       "cancelled lost");
+  for (const auto& [key, value] : {std::pair("state", filter.state), std::pair("name", filter.name),
+                                   std::pair("pool", filter.pool), std::pair("since", filter.since)}) {
+    if (value) params[key] = ipc::to_wire(*value);
+  }
+  for (const auto pair : filter.labels) {
+    const auto equals = pair.find('=');
+    if (equals == std::string_view::npos || equals == 0 || !is_utf8(pair.substr(0, equals)))
+      return make_error(Errc::usage, "--label " + std::string(pair) + " is no pair; allowed: K=V");
+    params["label"][std::string(pair.substr(0, equals))] = ipc::to_wire(pair.substr(equals + 1));
+  }
+  if (!filter.limit) return params;
+  const auto limit = parse_integer(*filter.limit, 1, 1'000'000'000);
+  if (!limit) return make_error(Errc::usage, "--limit: " + limit.error().message());
+  params["limit"] = *limit;
+  return params;
+}
+
+std::string text_of(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_null()) return "-";
+  if (const auto bytes = ipc::from_wire(value)) return *bytes;
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string field(const Json& job, const char* key) { return job.contains(key) ? text_of(job[key]) : "-"; }
+
+/// Its name where it has one, else what it runs.
+std::string title_of(const Json& job) {
+  if (const auto name = field(job, "name"); name != "-" && !name.empty()) return name;
+  std::string title;
+  if (job.contains("command") && job["command"].is_array()) {
+    for (const auto& word : job["command"]) title += (title.empty() ? "" : " ") + text_of(word);
+  } else {
+    title = field(job, is_function(job) ? "function" : "command");
+  }
+  if (title.size() <= command_bytes_shown) return title;
+  std::size_t cut = command_bytes_shown - 3;
+  while (cut > 0 && (title[cut] & 0xC0) == 0x80) --cut;  // not in the middle of a character
+  return title.substr(0, cut) + "...";
+}
+
+Row row_of(const Json& job) {
+  std::string duration = "-";
+  if (job.contains("duration_s") && job["duration_s"].is_number()) {
+    char text[40];
+    std::snprintf(text, sizeof text, "%.3fs", job["duration_s"].get<double>());
+    duration = text;
+  }
+  auto exit = field(job, "exit_code");
+  if (exit == "-") exit = field(job, "signal");
+  return {field(job, "id"), field(job, "state"), field(job, "pool"), title_of(job), exit, duration};
+}
+
+}  // namespace
+
+int list(Invocation& invocation) {
+  Filter filter;
+  Options options(invocation, "list", "Lists jobs, newest last: a table, or with --json a record a line.");
+  options.value("--state", "STATE", filter.state, "in this state alone");
+  options.value("--name", "GLOB", filter.name, "with a name that matches");
+  options.values("--label", "K=V", filter.labels, "with this label; several: with all of them");
+  options.value("--pool", "POOL", filter.pool, "of this pool");
+  options.value("--since", "T", filter.since, "submitted since T, RFC 3339");
+  options.value("--limit", "N", filter.limit, "the newest N");
+  if (const auto over = options.parse()) return *over;
+  if (!options.free_words().empty())
+    return fail_usage(invocation, "takes options alone, not '" + std::string(options.free_words()[0]) + "'; see --help");
+  auto params = to_params(filter);
+  if (!params) return fail(invocation, params.error());
+  if (!filter.limit) (*params)["after_id"] = 0;  // from the oldest on, page by page
+
+  auto daemon = reach_daemon(invocation, Autostart::allowed);
+  if (daemon.exit_code) return daemon.exit_code;
+  std::vector<Row> rows{{"ID", "STATE", "POOL", "NAME/COMMAND", "EXIT", "DURATION"}};
+  for (bool more = true; more;) {
+    const auto page = daemon.client.call("list", *params);
+    if (!page) return fail(invocation, page.error());
+    const auto& jobs = page->at("jobs");
+    for (const auto& job : jobs) {
+      if (!invocation.json) rows.push_back(row_of(job));
+      else if (const int unwritten = print_json(job)) return unwritten;
+    }
+    more = !filter.limit && !jobs.empty() && page->value("more", false);
+    if (more) (*params)["after_id"] = id_of(jobs.back());
+  }
+  return invocation.json ? 0 : print_text(table(rows));
+}
+
+}  // namespace tine::cmd

@@ -1,0 +1,89 @@
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cmd/job_record.hpp"
+#include "cmd/job_spec.hpp"
+#include "cmd/outliving.hpp"
+#include "cmd/print_json.hpp"
+#include "cmd/verbs/verbs.hpp"
+#include "core/base/file.hpp"
+#include "ipc/places.hpp"
+
+namespace tine::cmd {
+namespace {
+
+using ipc::Json;
+
+/// The daemon's own state dir: with --socket it need not be the one that we would use.
+Result<std::string> state_dir_of(Reached& daemon, const Invocation& invocation) {
+  const auto status = daemon.client.call("status", Json::object());
+  if (!status) return status.error();
+  const auto about = status->find("daemon");
+  if (about != status->end() && about->contains("state_dir")) return ipc::from_wire((*about)["state_dir"]);
+  return ipc::state_folder(invocation.state_dir);
+}
+
+/// Puts "stdin" into the params. `spooled`: the copy that was made, if one was.
+Status put_stdin(Json& params, std::string_view from, Reached& daemon, const Invocation& invocation,
+                 std::string& spooled) {
+  if (from != "-") {
+    const auto file = open_stdin_file(from);
+    if (!file) return file.error();
+    const auto cwd = ipc::from_wire(params["cwd"]);
+    if (!cwd) return cwd.error();
+    params["stdin"] = ipc::to_wire(absolute_path(std::string(from), *cwd));
+    return ok();
+  }
+  const auto state_dir = state_dir_of(daemon, invocation);
+  if (!state_dir) return state_dir.error();
+  const auto copy = spool_stdin(*state_dir);
+  if (!copy) return copy.error();
+  spooled = *copy;
+  params["stdin"] = ipc::to_wire(spooled);
+  params["stdin_spooled"] = true;
+  return ok();
+}
+
+int print_ids(const Json& reply, bool json) {
+  if (json) return print_json(reply);
+  return print_text(std::to_string(id_of(reply)) + "\n");
+}
+
+int wait_and_print(Reached& daemon, std::uint64_t id, const Invocation& invocation) {
+  const auto record = await_record(daemon, id);
+  if (!record) return fail(invocation, record.error());
+  const int printed = print_json(*record);
+  return printed ? printed : exit_code_of_record(*record);
+}
+
+}  // namespace
+
+int submit(Invocation& invocation) {
+  SpecWords words;
+  bool waits = false;
+  Options options(invocation, "submit -- CMD ARG...  |  --shell 'STRING'  |  --fn NAME [--args JSON]",
+                  "Queues a job and prints its id once it is on disk.");
+  declare(options, words);
+  options.flag("--wait", waits, "wait, and print only the job record");
+  if (const auto over = options.parse()) return *over;
+  auto params = to_params(words, options.free_words());
+  if (!params) return fail(invocation, params.error());
+
+  auto daemon = reach_daemon(invocation, Autostart::allowed);
+  if (daemon.exit_code) return daemon.exit_code;
+  std::string spooled;
+  if (words.stdin_from) {
+    if (const auto put = put_stdin(*params, *words.stdin_from, daemon, invocation, spooled); !put)
+      return fail(invocation, put.error());
+  }
+  const auto reply = daemon.client.call("submit", *params);
+  if (!reply) {
+    // Refused: the copy has no owner. Lost: the job may be on disk, and own it.
+    if (!spooled.empty() && daemon.client.is_open()) ::unlink(spooled.c_str());
+    return fail(invocation, reply.error());
+  }
+  return waits ? wait_and_print(daemon, id_of(*reply), invocation) : print_ids(*reply, invocation.json);
+}
+
+}  // namespace tine::cmd

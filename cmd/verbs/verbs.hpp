@@ -1,0 +1,36 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "cmd/options.hpp"
+
+namespace tine::cmd {
+
+/// Each returns tine's exit code and has told its own errors.
+int run(Invocation&);
+int submit(Invocation&);
+int wait(Invocation&);
+int show(Invocation&);
+int result(Invocation&);
+int list(Invocation&);
+int logs(Invocation&);
+int cancel(Invocation&);
+int kill(Invocation&);
+int status(Invocation&);
+int batch(Invocation&);
+int pool(Invocation&);
+int ping(Invocation&);
+int shutdown(Invocation&);
+
+struct Verb {
+  std::string_view name;
+  int (*run)(Invocation&);
+  std::string_view about;  ///< "": an alias
+};
+const Verb* find_verb(std::string_view name);  ///< null: there is none
+
+std::string general_help();
+/// "did you mean X?", or all that is allowed when nothing is near.
+std::string did_you_mean(std::string_view name);
+
+}  // namespace tine::cmd

@@ -1,0 +1,23 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "core/base/result.hpp"
+#include "core/base/unique_fd.hpp"
+
+namespace tine {
+
+/// The whole of a file, or its last `tail_bytes`. Errors: errno of open and read.
+Result<std::string> read_file(const std::string& path);
+Result<std::string> read_tail(const std::string& path, std::size_t tail_bytes);
+Result<std::string> read_all(int fd);
+Status write_all(int fd, std::string_view bytes);
+/// Writes beside and renames over: the old content or the new, never half.
+Status replace_file(const std::string& path, std::string_view bytes);
+/// The folder and its parents; the last is 0700 whatever the umask.
+Status make_private_folder(const std::string& path);
+std::string parent_folder(const std::string& path);  ///< "/a/b" -> "/a"; "b" -> "."
+/// The path made absolute against `base`, without resolving links.
+std::string absolute_path(const std::string& path, const std::string& base);
+
+}  // namespace tine

@@ -1,0 +1,107 @@
+#include "core/pool/command_run.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/process/process_tree.hpp"
+
+namespace tine {
+namespace {
+
+CommandRun::Clock::time_point after(double seconds) {
+  return CommandRun::Clock::now() + std::chrono::duration_cast<CommandRun::Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
+
+void judge(int status, Outcome& outcome) {
+  if (WIFSIGNALED(status)) {
+    outcome.state = JobState::failed;
+    outcome.reason = Reason::signal;
+    outcome.signal = WTERMSIG(status);
+  } else {
+    outcome.exit_code = WEXITSTATUS(status);
+    outcome.state = *outcome.exit_code == 0 ? JobState::succeeded : JobState::failed;
+    outcome.reason = Reason::exit;
+  }
+}
+
+}  // namespace
+
+CommandRun::CommandRun(Spawned spawned, UniqueFd alive, double timeout_s, double kill_after_s)
+    : spawned_(std::move(spawned)), alive_(std::move(alive)), kill_after_s_(kill_after_s) {
+  if (timeout_s > 0) timeout_at_ = after(timeout_s);
+  if (alive_) ::fcntl(alive_.get(), F_SETFL, O_NONBLOCK);
+}
+
+std::optional<CommandRun::Clock::time_point> CommandRun::deadline() const {
+  if (ending_ == Ending::none) return timeout_at_;
+  return kill_at_;
+}
+
+void CommandRun::tick() {
+  const auto now = Clock::now();
+  if (ending_ == Ending::none && timeout_at_ && now >= *timeout_at_) end_by(Ending::timed_out, kill_after_s_);
+  if (kill_at_ && now >= *kill_at_) {
+    kill_at_.reset();
+    // The main process last: its end makes the owner kill the rest for good.
+    signal_descendants(SIGKILL);
+  }
+}
+
+void CommandRun::end_by(Ending ending, double kill_after_s) {
+  if (ending_ == Ending::none) ending_ = ending;
+  if (kill_after_s > 0) {
+    signal_descendants(SIGTERM);
+    signal_descendants(SIGCONT);
+  }
+  kill_at_ = after(kill_after_s);
+}
+
+void CommandRun::cancel(double kill_after_s) { end_by(Ending::cancelled, kill_after_s < 0 ? kill_after_s_ : kill_after_s); }
+
+void CommandRun::signal(int signal) { ::pidfd_send_signal(spawned_.pidfd.get(), signal, nullptr, 0); }
+
+void CommandRun::read_alive() {
+  for (;;) {
+    unsigned char signal = 0;
+    const ssize_t got = ::read(alive_.get(), &signal, 1);
+    if (got == 1) {
+      // To the group, as a terminal does: a shell that waits for its child would keep the signal to itself.
+      if (signal > 0 && signal < NSIG) ::kill(-spawned_.pid, signal);
+      continue;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    alive_.reset();
+    cancel(-1);
+    return;
+  }
+}
+
+void CommandRun::finish(Outcome& outcome) {
+  int status = 0;
+  rusage usage{};
+  while (::wait4(spawned_.pid, &status, 0, &usage) < 0 && errno == EINTR) {
+  }
+  // Most jobs leave nobody behind; then this is the only cost.
+  if (::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD) kill_strays();
+  judge(status, outcome);
+  if (ending_ == Ending::timed_out) {
+    outcome.state = JobState::timed_out;
+    outcome.reason = Reason::timeout;
+  } else if (ending_ == Ending::cancelled) {
+    outcome.state = JobState::cancelled;
+    outcome.reason = Reason::cancelled;
+  }
+  outcome.user_s = seconds(usage.ru_utime);
+  outcome.system_s = seconds(usage.ru_stime);
+  outcome.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace tine

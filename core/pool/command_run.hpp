@@ -1,0 +1,45 @@
+#pragma once
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "core/base/unique_fd.hpp"
+#include "core/job/job.hpp"
+#include "core/process/spawn.hpp"
+
+namespace tine {
+
+/// One command under way, kept by the process that started it: its time-out, its caller's pipe, its end. Driven by the
+/// owner's poll(2) loop. The owner is a subreaper and has no other children.
+class CommandRun {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// `alive`: the caller's pipe, whose bytes are signals for the job's process group and whose end is the caller's
+  /// death; none for a job that nobody holds.
+  CommandRun(Spawned spawned, UniqueFd alive, double timeout_s, double kill_after_s);
+
+  int pidfd() const { return spawned_.pidfd.get(); }
+  int alive_fd() const { return alive_.get(); }
+  /// When tick() wants to be called.
+  std::optional<Clock::time_point> deadline() const;
+  void tick();
+  /// After poll said that the caller's pipe is readable.
+  void read_alive();
+  /// TERM (and CONT, for who is stopped) to the whole tree, KILL after the time given; a negative one is the spec's.
+  void cancel(double kill_after_s);
+  void signal(int signal);  ///< to the main process
+  /// The main process has ended (its pidfd is readable): reaps it, kills what is left of its tree, and judges.
+  void finish(Outcome& outcome);
+
+ private:
+  enum class Ending { none, timed_out, cancelled };
+  void end_by(Ending ending, double kill_after_s);
+  Spawned spawned_;
+  UniqueFd alive_;
+  double kill_after_s_;
+  Ending ending_ = Ending::none;
+  std::optional<Clock::time_point> timeout_at_, kill_at_;
+};
+
+}  // namespace tine

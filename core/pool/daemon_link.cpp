@@ -1,0 +1,95 @@
+#include "core/pool/daemon_link.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace tine {
+
+bool DaemonLink::dial(int state_dir_fd) {
+  close();
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  // Through the folder's descriptor: the state dir's own path may be longer than a socket address.
+  const std::string path = "/proc/self/fd/" + std::to_string(state_dir_fd) + "/workers.sock";
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return false;
+  fd_ = std::move(fd);
+  return true;
+}
+
+void DaemonLink::close() {
+  fd_.reset();
+  incoming_.clear();
+  outgoing_.clear();
+  descriptors_.clear();
+}
+
+void DaemonLink::send(FrameType type, std::string_view payload) {
+  if (!is_open()) return;
+  outgoing_ += frame(type, payload);
+  write();
+}
+
+void DaemonLink::serve(short events) {
+  if (events & POLLOUT) write();
+  if (is_open() && (events & (POLLIN | POLLHUP | POLLERR))) read();
+}
+
+void DaemonLink::write() {
+  while (!outgoing_.empty()) {
+    const ssize_t put = ::send(fd_.get(), outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0 && errno == EAGAIN) return;
+    if (put < 0) return close();
+    outgoing_.erase(0, static_cast<std::size_t>(put));
+  }
+}
+
+void DaemonLink::read() {
+  char buffer[64 * 1024];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 8)];
+  iovec part{buffer, sizeof buffer};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t got = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  if (got <= 0) return close();
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    for (std::size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+      int one = -1;
+      std::memcpy(&one, CMSG_DATA(c) + at, sizeof one);
+      descriptors_.emplace_back(one);
+    }
+  }
+  incoming_.append(buffer, static_cast<std::size_t>(got));
+}
+
+std::optional<DaemonLink::Frame> DaemonLink::next() {
+  if (incoming_.size() < frame_header_bytes) return std::nullopt;
+  std::uint32_t size = 0;
+  std::memcpy(&size, incoming_.data(), sizeof size);
+  if (incoming_.size() < frame_header_bytes + size) return std::nullopt;
+  Frame frame{static_cast<FrameType>(incoming_[sizeof size]), incoming_.substr(frame_header_bytes, size)};
+  incoming_.erase(0, frame_header_bytes + size);
+  return frame;
+}
+
+std::vector<UniqueFd> DaemonLink::take_descriptors(std::size_t count) {
+  std::vector<UniqueFd> taken;
+  while (taken.size() < count && !descriptors_.empty()) {
+    taken.push_back(std::move(descriptors_.front()));
+    descriptors_.pop_front();
+  }
+  return taken;
+}
+
+}  // namespace tine

@@ -1,0 +1,56 @@
+#include "core/pool/output_files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/limits.hpp"
+
+namespace tine {
+
+OutputFiles::OutputFiles(std::string state_dir, const std::string& key) : state_dir_(std::move(state_dir)) {
+  streams_[0].path = state_dir_ + "/output/" + key + ".out";
+  streams_[1].path = state_dir_ + "/output/" + key + ".err";
+}
+
+Status OutputFiles::prepare() {
+  for (Stream& stream : streams_) {
+    if (!stream.fd) {
+      // Appending: the processes of one job must not write over each other.
+      stream.fd.reset(::open(stream.path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+      if (!stream.fd) return errno_error("open " + stream.path);
+    }
+  }
+  return ok();
+}
+
+bool OutputFiles::take(Stream& stream, const std::string& kept_path, std::string& inline_bytes, std::uint64_t& size) {
+  struct stat info {};
+  if (!stream.fd || ::fstat(stream.fd.get(), &info) < 0) return false;
+  size = static_cast<std::uint64_t>(info.st_size);
+  if (size == 0) return false;
+  if (size > limits::output_inline_bytes && ::rename(stream.path.c_str(), kept_path.c_str()) == 0) {
+    stream.fd.reset();
+    return true;
+  }
+  inline_bytes.resize(size);
+  const ssize_t got = ::pread(stream.fd.get(), inline_bytes.data(), size, 0);
+  inline_bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  if (::ftruncate(stream.fd.get(), 0) < 0) stream.fd.reset();
+  return false;
+}
+
+void OutputFiles::collect(Outcome& outcome) {
+  const std::string kept = state_dir_ + "/output/" + std::to_string(outcome.job);
+  outcome.stdout_in_file = take(streams_[0], kept + ".out", outcome.stdout_inline, outcome.stdout_bytes);
+  outcome.stderr_in_file = take(streams_[1], kept + ".err", outcome.stderr_inline, outcome.stderr_bytes);
+}
+
+void OutputFiles::remove() {
+  for (Stream& stream : streams_) {
+    stream.fd.reset();
+    ::unlink(stream.path.c_str());
+  }
+}
+
+}  // namespace tine

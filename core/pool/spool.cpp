@@ -1,0 +1,243 @@
+#include "core/pool/spool.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "core/base/clock.hpp"
+#include "core/base/file.hpp"
+
+namespace tine {
+namespace {
+
+constexpr std::uint64_t spool_magic = 0x6c6f6f7073656e74;  // "tnespool"
+constexpr std::uint32_t spool_version = 1;
+constexpr std::size_t places_max = 16;
+
+/// One exit record. `seq` is stored last: a place is complete or does not count.
+struct Place {
+  std::atomic<std::uint64_t> seq;  ///< 0: never used
+  std::uint64_t bytes;             ///< of the record
+  std::uint8_t kind;               ///< OrderKind
+  std::uint8_t is_beside;          ///< the record is in the file `<key>.<seq>`
+  char pad[14];
+  char record[Spool::record_bytes_max];
+};
+static_assert(sizeof(Place) == 20 << 10 && offsetof(Place, record) == 32);
+
+// The offer word: two bits of state, two of kind, 60 of job.
+std::uint64_t pack(Spool::OfferState state, OrderKind kind, JobId job) {
+  return static_cast<std::uint64_t>(state) | static_cast<std::uint64_t>(kind) << 2 | job << 4;
+}
+Spool::OfferState state_in(std::uint64_t word) { return static_cast<Spool::OfferState>(word & 3); }
+OrderKind kind_in(std::uint64_t word) { return static_cast<OrderKind>(word >> 2 & 3); }
+JobId job_in(std::uint64_t word) { return word >> 4; }
+std::uint64_t with_state(std::uint64_t word, Spool::OfferState state) {
+  return (word & ~std::uint64_t{3}) | static_cast<std::uint64_t>(state);
+}
+
+std::string folder_of(const std::string& state_dir) { return state_dir + "/spool"; }
+std::string beside(const std::string& path, std::uint64_t seq) { return path + "." + std::to_string(seq); }
+
+/// Copies into a fixed field, always ended by NUL.
+template <std::size_t N>
+void put(char (&field)[N], const std::string& text) {
+  std::memset(field, 0, N);
+  std::memcpy(field, text.data(), std::min(text.size(), N - 1));
+}
+
+}  // namespace
+
+struct Spool::Layout {
+  std::atomic<std::uint64_t> magic;  ///< stored last: a spool killed while it was made is none
+  std::uint32_t version;
+  std::uint32_t slot;
+  char boot[64];
+  char pool[256];
+  std::int32_t pid;
+  std::uint32_t unused;
+  std::uint64_t start_ticks;
+  alignas(64) std::atomic<std::uint64_t> offer;
+  std::atomic<std::uint32_t> attempt;  ///< of the offer; written by the daemon before the word
+  alignas(64) std::atomic<std::uint64_t> stored;  ///< records up to this seq are in the store
+  alignas(4096) Place places[places_max];
+};
+
+Result<std::unique_ptr<Spool>> Spool::create(const std::string& state_dir, const WorkerSeat& seat) {
+  const std::string path = folder_of(state_dir) + "/" + seat.key;
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) return errno_error("create " + path);
+  const auto give_up = [&](int error) {
+    ::unlink(path.c_str());
+    errno = error;
+    return errno_error("create " + path);
+  };
+  if (const int error = ::posix_fallocate(fd.get(), 0, sizeof(Layout)); error != 0) return give_up(error);
+  void* memory = ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (memory == MAP_FAILED) return give_up(errno);
+  auto* layout = static_cast<Layout*>(memory);
+  layout->version = spool_version;
+  layout->slot = seat.slot;
+  put(layout->boot, boot_id());
+  put(layout->pool, seat.pool);
+  layout->pid = ::getpid();
+  layout->start_ticks = process_start_ticks(layout->pid);
+  layout->magic.store(spool_magic, std::memory_order_release);
+  return std::unique_ptr<Spool>(new Spool(seat, layout, path));
+}
+
+Result<std::unique_ptr<Spool>> Spool::attach(const std::string& state_dir, const std::string& key) {
+  const std::string path = folder_of(state_dir) + "/" + key;
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) return errno_error("open " + path);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) < 0) return errno_error("stat " + path);
+  if (static_cast<std::size_t>(info.st_size) != sizeof(Layout)) return make_error(Errc::io, path + " is no whole spool file");
+  void* memory = ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (memory == MAP_FAILED) return errno_error("map " + path);
+  auto* layout = static_cast<Layout*>(memory);
+  std::unique_ptr<Spool> spool(new Spool(WorkerSeat{key, "", 0}, layout, path));
+  if (layout->magic.load(std::memory_order_acquire) != spool_magic || layout->version != spool_version)
+    return make_error(Errc::io, path + " is no spool file of this version");
+  if (boot_id() != std::string_view(layout->boot, ::strnlen(layout->boot, sizeof layout->boot)))
+    return make_error(Errc::io, path + " is from before the last boot");
+  spool->seat_.pool.assign(layout->pool, ::strnlen(layout->pool, sizeof layout->pool));
+  spool->seat_.slot = layout->slot;
+  for (const Place& place : layout->places) spool->seq_ = std::max(spool->seq_, place.seq.load(std::memory_order_acquire));
+  return spool;
+}
+
+Spool::~Spool() { ::munmap(layout_, sizeof(Layout)); }
+
+std::int32_t Spool::pid() const { return layout_->pid; }
+
+bool Spool::worker_lives() const {
+  return layout_->start_ticks != 0 && process_start_ticks(layout_->pid) == layout_->start_ticks;
+}
+
+Spool::Offer Spool::offer() const {
+  const auto word = layout_->offer.load(std::memory_order_acquire);
+  return {state_in(word), kind_in(word), job_in(word), layout_->attempt.load(std::memory_order_relaxed)};
+}
+
+void Spool::make_offer(OrderKind kind, JobId job, std::uint32_t attempt) {
+  layout_->attempt.store(attempt, std::memory_order_relaxed);
+  layout_->offer.store(pack(OfferState::offered, kind, job), std::memory_order_release);
+}
+
+bool Spool::begin(JobId job, std::uint32_t attempt) {
+  auto word = layout_->offer.load(std::memory_order_acquire);
+  if (state_in(word) != OfferState::offered || job_in(word) != job) return false;
+  if (layout_->attempt.load(std::memory_order_relaxed) != attempt) return false;
+  return layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::begun), std::memory_order_acq_rel);
+}
+
+bool Spool::recall(JobId job) {
+  auto word = layout_->offer.load(std::memory_order_acquire);
+  if (state_in(word) != OfferState::offered || job_in(word) != job) return false;
+  return layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::recalled), std::memory_order_acq_rel);
+}
+
+void Spool::clear_offer() {
+  // After a recall the daemon may already have made another offer: that one stays.
+  auto word = layout_->offer.load(std::memory_order_acquire);
+  if (state_in(word) != OfferState::begun && state_in(word) != OfferState::recalled) return;
+  layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::idle), std::memory_order_acq_rel);
+}
+
+Result<std::uint64_t> Spool::append(OrderKind kind, const std::string& outcome_bytes) {
+  if (is_full()) return make_error(Errc::try_later, "every place of the spool is taken");
+  const auto seq = seq_ + 1;
+  Place& place = layout_->places[seq % places_max];
+  const bool fits = outcome_bytes.size() <= record_bytes_max;
+  if (!fits) {
+    const std::string name = beside(path_, seq);
+    const std::string half = name + ".new";
+    const UniqueFd fd(::open(half.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!fd) return errno_error("create " + half);
+    if (auto written = write_all(fd.get(), outcome_bytes); !written) return written.error();
+    if (::rename(half.c_str(), name.c_str()) < 0) return errno_error("rename to " + name);
+  } else {
+    std::memcpy(place.record, outcome_bytes.data(), outcome_bytes.size());
+  }
+  place.bytes = outcome_bytes.size();
+  place.kind = static_cast<std::uint8_t>(kind);
+  place.is_beside = !fits;
+  place.seq.store(seq, std::memory_order_release);
+  seq_ = seq;
+  return seq;
+}
+
+void Spool::append_and_end(OrderKind kind, const char* outcome_bytes, std::size_t size) noexcept {
+  Place& place = layout_->places[(seq_ + 1) % places_max];
+  std::memcpy(place.record, outcome_bytes, size);
+  place.bytes = size;
+  place.kind = static_cast<std::uint8_t>(kind);
+  place.is_beside = 0;
+  place.seq.store(seq_ + 1, std::memory_order_release);
+}
+
+void Spool::mark_stored(std::uint64_t seq) {
+  const auto before = layout_->stored.load(std::memory_order_acquire);
+  if (seq <= before) return;
+  for (const Place& place : layout_->places) {
+    const auto there = place.seq.load(std::memory_order_acquire);
+    if (there > before && there <= seq && place.is_beside) ::unlink(beside(path_, there).c_str());
+  }
+  layout_->stored.store(seq, std::memory_order_release);
+}
+
+std::vector<Spool::Record> Spool::unstored() const {
+  const auto stored = layout_->stored.load(std::memory_order_acquire);
+  std::vector<Record> records;
+  for (const Place& place : layout_->places) {
+    const auto seq = place.seq.load(std::memory_order_acquire);
+    if (seq <= stored) continue;
+    Record record{seq, static_cast<OrderKind>(place.kind), {}};
+    if (place.is_beside) {
+      auto bytes = read_file(beside(path_, seq));
+      if (!bytes) continue;
+      record.outcome_bytes = std::move(*bytes);
+    } else {
+      record.outcome_bytes.assign(place.record, std::min<std::size_t>(place.bytes, record_bytes_max));
+    }
+    records.push_back(std::move(record));
+  }
+  std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) { return a.seq < b.seq; });
+  return records;
+}
+
+bool Spool::is_full() const { return seq_ - layout_->stored.load(std::memory_order_acquire) >= places_max; }
+
+void Spool::remove(const std::string& state_dir, const std::string& key) {
+  const std::string folder = folder_of(state_dir);
+  ::unlink((folder + "/" + key).c_str());
+  DIR* entries = ::opendir(folder.c_str());
+  if (entries == nullptr) return;
+  const std::string prefix = key + ".";
+  while (const dirent* entry = ::readdir(entries))
+    if (std::strncmp(entry->d_name, prefix.c_str(), prefix.size()) == 0)
+      ::unlink((folder + "/" + entry->d_name).c_str());
+  ::closedir(entries);
+}
+
+std::vector<std::string> Spool::list(const std::string& state_dir) {
+  std::vector<std::string> keys;
+  DIR* entries = ::opendir(folder_of(state_dir).c_str());
+  if (entries == nullptr) return keys;
+  // A name with a dot is a large record beside its spool, or "." and "..".
+  while (const dirent* entry = ::readdir(entries))
+    if (std::strchr(entry->d_name, '.') == nullptr) keys.emplace_back(entry->d_name);
+  ::closedir(entries);
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+}  // namespace tine

@@ -1,0 +1,80 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/job/job.hpp"
+#include "core/pool/worker_protocol.hpp"
+
+namespace tine {
+
+/// A worker's desk on disk: `<state dir>/spool/<key>`, mapped by the worker and the daemon. It says what the worker
+/// has begun and keeps its exit records until the store has them. It survives kill -9 of either, not of the machine
+/// (no fsync: the boot id in the header tells). Fallocated when made, so a full disk never loses a record.
+///
+/// The offer word decides who has a job after a crash. The daemon writes offered before it sends the order; then one
+/// compare-and-swap wins: offered -> begun (worker, before exec) or offered -> recalled (daemon: cancel, restart).
+class Spool {
+ public:
+  enum class OfferState : std::uint8_t { idle, offered, begun, recalled };
+  struct Offer {
+    OfferState state = OfferState::idle;
+    OrderKind kind = OrderKind::job;
+    JobId job = 0;
+    std::uint32_t attempt = 0;
+  };
+
+  /// Made by the worker. Errors: ENOSPC and what open(2) gives.
+  static Result<std::unique_ptr<Spool>> create(const std::string& state_dir, const WorkerSeat& seat);
+  /// Mapped by the daemon. Errors: Errc::io if it is not a whole spool file of this version and this boot.
+  static Result<std::unique_ptr<Spool>> attach(const std::string& state_dir, const std::string& key);
+  ~Spool();
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
+
+  const WorkerSeat& seat() const { return seat_; }
+  std::int32_t pid() const;                 ///< the worker's
+  bool worker_lives() const;                ///< pid, start time and boot id still match
+
+  Offer offer() const;
+  void make_offer(OrderKind kind, JobId job, std::uint32_t attempt);  ///< daemon; the word was idle or recalled
+  bool begin(JobId job, std::uint32_t attempt);  ///< worker: offered -> begun; false: it was recalled
+  bool recall(JobId job);                        ///< daemon: offered -> recalled; false: the worker has begun it
+  void clear_offer();                            ///< worker, after its record is complete; a recalled word becomes idle
+
+  /// worker: the record is complete or absent whoever is killed when. Returns its seq (from 1, rising by one).
+  /// Errors: every place is taken (16 unstored records). A record larger than a place goes to a file beside it.
+  Result<std::uint64_t> append(OrderKind kind, const std::string& outcome_bytes);
+  /// worker: the same from a signal handler, for a record of at most `record_bytes_max` while !is_full(). Touches
+  /// nothing but the mapping; the process must end right after it.
+  void append_and_end(OrderKind kind, const char* outcome_bytes, std::size_t size) noexcept;
+  static constexpr std::size_t record_bytes_max = (20u << 10) - 32;  ///< of one place; a larger record goes beside
+  void mark_stored(std::uint64_t seq);  ///< places up to seq are free
+  struct Record {
+    std::uint64_t seq;
+    OrderKind kind;
+    std::string outcome_bytes;
+  };
+  std::vector<Record> unstored() const;  ///< in order of seq
+  bool is_full() const;
+
+  /// Removes the file (and large records beside it).
+  static void remove(const std::string& state_dir, const std::string& key);
+  /// Keys of all spool files below this state dir.
+  static std::vector<std::string> list(const std::string& state_dir);
+
+ private:
+  struct Layout;
+  Spool(WorkerSeat seat, Layout* layout, std::string path) : seat_(std::move(seat)), layout_(layout), path_(std::move(path)) {}
+  WorkerSeat seat_;
+  Layout* layout_;
+  std::string path_;
+  std::uint64_t seq_ = 0;  ///< worker: of the last record
+};
+
+}  // namespace tine

@@ -1,0 +1,94 @@
+#include "core/pool/worker_protocol.hpp"
+
+#include "core/base/bytes.hpp"
+
+namespace tine {
+
+std::string encode(const ZygoteSetup& setup) {
+  ByteWriter out;
+  out.string(setup.state_dir);
+  out.string(setup.socket_path);
+  out.strings(setup.modules);
+  out.number(setup.open_files_soft);
+  return out.take();
+}
+
+bool decode(std::string_view bytes, ZygoteSetup& setup) {
+  ByteReader in(bytes);
+  setup.state_dir = in.string();
+  setup.socket_path = in.string();
+  setup.modules = in.strings();
+  setup.open_files_soft = in.number<std::uint64_t>();
+  return in.at_end();
+}
+
+std::string encode(const WorkerSeat& seat) {
+  ByteWriter out;
+  out.string(seat.key);
+  out.string(seat.pool);
+  out.number(seat.slot);
+  return out.take();
+}
+
+bool decode(std::string_view bytes, WorkerSeat& seat) {
+  ByteReader in(bytes);
+  seat.key = in.string();
+  seat.pool = in.string();
+  seat.slot = in.number<std::uint32_t>();
+  return in.at_end();
+}
+
+std::string encode(const WorkerHello& hello) {
+  ByteWriter out;
+  out.string(hello.key);
+  out.string(hello.pool);
+  out.number(hello.slot);
+  out.number(hello.pid);
+  out.number(static_cast<std::uint8_t>(hello.again));
+  return out.take();
+}
+
+bool decode(std::string_view bytes, WorkerHello& hello) {
+  ByteReader in(bytes);
+  hello.key = in.string();
+  hello.pool = in.string();
+  hello.slot = in.number<std::uint32_t>();
+  hello.pid = in.number<std::int32_t>();
+  hello.again = in.number<std::uint8_t>() != 0;
+  return in.at_end();
+}
+
+std::string encode(const StartOrder& order) {
+  ByteWriter out;
+  out.number(order.job);
+  out.number(order.attempt);
+  out.number(order.kind);
+  out.string(order.spec);
+  out.string(order.environment);
+  out.string(order.stdin_bytes);
+  out.number(order.descriptors);
+  return out.take();
+}
+
+bool decode(std::string_view bytes, StartOrder& order) {
+  ByteReader in(bytes);
+  order.job = in.number<JobId>();
+  order.attempt = in.number<std::uint32_t>();
+  order.kind = in.number<OrderKind>();
+  order.spec = in.string();
+  order.environment = in.string();
+  order.stdin_bytes = in.string();
+  order.descriptors = in.number<std::uint8_t>();
+  return in.at_end() && order.kind <= OrderKind::callback;
+}
+
+std::string frame(FrameType type, std::string_view payload) {
+  ByteWriter out;
+  out.number(static_cast<std::uint32_t>(payload.size()));
+  out.number(type);
+  std::string bytes = out.take();
+  bytes.append(payload);
+  return bytes;
+}
+
+}  // namespace tine

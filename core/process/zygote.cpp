@@ -1,0 +1,151 @@
+#include "core/process/zygote.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <map>
+
+#include "core/base/bytes.hpp"
+#include "core/pool/daemon_link.hpp"
+#include "core/pool/functions.hpp"
+#include "core/pool/module_loader.hpp"
+#include "core/pool/worker_loop.hpp"
+#include "core/process/process_tree.hpp"
+
+namespace tine {
+namespace {
+
+class Zygote {
+ public:
+  explicit Zygote(int control) : link_(control) {}
+
+  int run() {
+    ::fcntl(link_.fd(), F_SETFD, FD_CLOEXEC);
+    sigset_t child;
+    ::sigemptyset(&child);
+    ::sigaddset(&child, SIGCHLD);
+    ::sigprocmask(SIG_BLOCK, &child, nullptr);
+    signals_ = UniqueFd(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
+    for (;;) {
+      if (is_worker_) return worker_status_;
+      if (failed_ || (!link_.is_open() && workers_.empty())) return 0;
+      step();
+    }
+  }
+
+ private:
+  void step() {
+    pollfd watched[2] = {{signals_.get(), POLLIN, 0},
+                         {link_.is_open() ? link_.fd() : -1, static_cast<short>(POLLIN | (link_.wants_to_write() ? POLLOUT : 0)), 0}};
+    if (::poll(watched, 2, -1) < 0) return;
+    if (watched[1].revents) link_.serve(watched[1].revents);
+    while (auto frame = link_.next()) {
+      take(*frame);
+      if (is_worker_ || failed_) return;
+    }
+    signalfd_siginfo ignored{};
+    while (::read(signals_.get(), &ignored, sizeof ignored) > 0) {
+    }
+    reap();
+  }
+
+  void take(const DaemonLink::Frame& frame) {
+    if (frame.type == FrameType::setup) {
+      load(frame.payload);
+    } else if (frame.type == FrameType::fork_worker) {
+      WorkerSeat seat;
+      if (decode(frame.payload, seat)) fork_worker(seat);
+    }
+  }
+
+  void load(const std::string& payload) {
+    if (!decode(payload, setup_)) return fail("its setup cannot be read");
+    for (const auto& module : setup_.modules)
+      if (auto status = load_module(module, functions_); !status) return fail(status.error().message());
+    ByteWriter out;
+    out.strings(functions_.names());
+    link_.send(FrameType::ready, out.bytes());
+  }
+
+  void fail(const std::string& why) {
+    ByteWriter out;
+    out.string(why);
+    link_.send(FrameType::setup_failed, out.bytes());
+    failed_ = true;
+  }
+
+  void fork_worker(const WorkerSeat& seat) {
+    std::fflush(nullptr);
+    const pid_t pid = ::fork();
+    if (pid == 0) return become_worker(seat);
+    ByteWriter out;
+    out.string(seat.key);
+    out.number<std::int32_t>(pid > 0 ? pid : 0);
+    if (pid > 0)
+      workers_[pid] = seat.key;
+    else
+      out.string(std::strerror(errno));
+    link_.send(FrameType::forked, out.bytes());
+  }
+
+  void become_worker(const WorkerSeat& seat) {
+    is_worker_ = true;
+    link_.close();
+    signals_.reset();
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::signal(signal, SIG_DFL);
+    worker_status_ = run_worker({seat, setup_, functions_});
+  }
+
+  /// A worker's orphans have come to us, a subreaper, before its own death could be seen: they end first, then it is told.
+  void reap() {
+    for (;;) {
+      siginfo_t info{};
+      if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) return;
+      const pid_t pid = info.si_pid;
+      const auto found = workers_.find(pid);
+      if (found != workers_.end()) kill_strays([this](pid_t child) { return workers_.contains(child); });
+      int status = 0;
+      while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+      }
+      if (found == workers_.end()) continue;
+      ByteWriter out;
+      out.string(found->second);
+      out.number<std::int32_t>(pid);
+      out.number<std::int32_t>(status);
+      workers_.erase(found);
+      link_.send(FrameType::gone, out.bytes());
+    }
+  }
+
+  DaemonLink link_;
+  UniqueFd signals_;
+  ZygoteSetup setup_;
+  Functions functions_ = Functions::with_built_ins();
+  std::map<pid_t, std::string> workers_;
+  bool is_worker_ = false;
+  bool failed_ = false;
+  int worker_status_ = 0;
+};
+
+}  // namespace
+
+int run_zygote(int control) {
+  ::prctl(PR_SET_NAME, "tine-zygote");
+  become_subreaper();
+  // It ends with its daemon and its workers, not with somebody's terminal.
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::signal(signal, SIG_IGN);
+  return Zygote(control).run();
+}
+
+}  // namespace tine

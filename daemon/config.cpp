@@ -1,0 +1,180 @@
+#include "daemon/config.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "core/base/file.hpp"
+#include "core/base/limits.hpp"
+#include "core/base/quantity.hpp"
+#include "ipc/codec.hpp"
+
+namespace tine {
+namespace {
+
+using Json = nlohmann::json;
+
+/// One config text being checked: turns keys into places for messages.
+class Reader {
+ public:
+  Reader(const std::string& text, const std::string& path) : text_(text), path_(path) {}
+
+  Error wrong(const std::string& key, const std::string& what) const {
+    return make_error(Errc::usage, path_ + ":" + std::to_string(line_of(key)) + ": " + key + ": " + what);
+  }
+
+  Status refuse_unknown(const Json& object, const std::vector<std::string>& allowed) const {
+    for (const auto& [key, value] : object.items()) {
+      if (std::find(allowed.begin(), allowed.end(), key) != allowed.end()) continue;
+      std::string list;
+      for (const auto& name : allowed) list += (list.empty() ? "" : " ") + name;
+      return wrong(key, "unknown key; allowed: " + list);
+    }
+    return ok();
+  }
+
+  Result<std::uint64_t> number(const Json& object, const std::string& key, std::uint64_t fallback,
+                               std::uint64_t least, std::uint64_t greatest) const {
+    if (!object.contains(key)) return fallback;
+    const Json& value = object[key];
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < least || value.get<std::uint64_t>() > greatest)
+      return wrong(key, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(greatest));
+    return value.get<std::uint64_t>();
+  }
+
+  Result<double> duration(const Json& object, const std::string& key, double fallback) const {
+    auto value = ipc::duration_field(object, key.c_str(), fallback);
+    if (!value) return wrong(key, "must be a duration: 500ms 30s 5m 2h 1d or seconds");
+    return *value;
+  }
+
+  Result<std::string> text(const Json& object, const std::string& key) const {
+    if (!object.contains(key) || !object[key].is_string()) return wrong(key, "must be a string");
+    return object[key].get<std::string>();
+  }
+
+ private:
+  std::size_t line_of(const std::string& key) const {
+    const auto at = text_.find('"' + key + '"');
+    if (at == std::string::npos) return 1;
+    return 1 + static_cast<std::size_t>(std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
+  }
+  const std::string& text_;
+  const std::string& path_;
+};
+
+bool is_name(const std::string& name) {
+  return !name.empty() && name.size() <= limits::name_bytes_max &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; });
+}
+
+Result<PoolConfig> read_pool(const Reader& reader, const Json& item) {
+  if (!item.is_object()) return reader.wrong("pools", "must be an array of objects");
+  if (auto s = reader.refuse_unknown(item, {"name", "kind", "size"}); !s) return s.error();
+  auto name = reader.text(item, "name");
+  if (!name) return name.error();
+  if (!is_name(*name)) return reader.wrong("name", "a pool's name has letters, digits, _ - and .");
+  if (item.contains("kind") && item["kind"] != "process") return reader.wrong("kind", "must be \"process\"");
+  auto size = reader.number(item, "size", 0, 1, limits::pool_size_max);
+  if (!size) return size.error();
+  return PoolConfig{*name, static_cast<std::uint32_t>(*size)};
+}
+
+Status read_pools(const Reader& reader, const Json& root, Config& config) {
+  if (!root.contains("pools")) return ok();
+  if (!root["pools"].is_array()) return reader.wrong("pools", "must be an array of objects");
+  std::set<std::string> names;
+  for (const auto& item : root["pools"]) {
+    auto pool = read_pool(reader, item);
+    if (!pool) return pool.error();
+    if (!names.insert(pool->name).second) return reader.wrong("pools", "two pools are named " + pool->name);
+    config.pools.push_back(std::move(*pool));
+  }
+  return ok();
+}
+
+Status read_modules(const Reader& reader, const Json& root, const std::string& path, Config& config) {
+  if (!root.contains("modules")) return ok();
+  if (!root["modules"].is_array()) return reader.wrong("modules", "must be an array of paths");
+  for (const auto& item : root["modules"]) {
+    if (!item.is_string()) return reader.wrong("modules", "must be an array of paths");
+    config.modules.push_back(absolute_path(item.get<std::string>(), parent_folder(path)));
+  }
+  return ok();
+}
+
+Status read_rest(const Reader& reader, const Json& root, Config& config) {
+  if (root.contains("durability")) {
+    if (root["durability"] == "process")
+      config.durability = Durability::process;
+    else if (root["durability"] != "power")
+      return reader.wrong("durability", "must be \"power\" or \"process\"");
+  }
+  auto keep = reader.number(root, "keep_jobs", config.keep_jobs, 1, 1'000'000'000);
+  if (!keep) return keep.error();
+  auto drain = reader.duration(root, "drain_timeout", config.drain_timeout_s);
+  if (!drain) return drain.error();
+  auto callback = reader.duration(root, "callback_timeout", config.callback_timeout_s);
+  if (!callback) return callback.error();
+  config.keep_jobs = *keep;
+  config.drain_timeout_s = *drain;
+  config.callback_timeout_s = *callback;
+  return ok();
+}
+
+/// The quota of this process's own cgroup, in CPUs; infinity where none is set or readable.
+double cgroup_quota() {
+  if (auto text = read_file("/sys/fs/cgroup/cpu.max"); text && text->substr(0, 3) != "max") {
+    double quota = 0, period = 0;
+    if (std::sscanf(text->c_str(), "%lf %lf", &quota, &period) == 2 && period > 0) return quota / period;
+  }
+  auto quota = read_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+  auto period = read_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  if (quota && period && std::atof(quota->c_str()) > 0 && std::atof(period->c_str()) > 0)
+    return std::atof(quota->c_str()) / std::atof(period->c_str());
+  return HUGE_VAL;
+}
+
+}  // namespace
+
+Result<Config> parse_config(const std::string& text, const std::string& path) {
+  const Reader reader(text, path);
+  if (ipc::too_deep_at(text)) return make_error(Errc::usage, path + ": nested deeper than " + std::to_string(limits::json_depth_max));
+  Json root;
+  try {
+    root = Json::parse(text, nullptr, true, /*ignore_comments=*/true);
+  } catch (const Json::parse_error& error) {
+    const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte ? error.byte - 1 : 0, text.size()));
+    return make_error(Errc::usage, path + ":" + std::to_string(1 + std::count(text.begin(), end, '\n')) +
+                                       ": not JSON (// comments are allowed)");
+  }
+  if (!root.is_object()) return make_error(Errc::usage, path + ":1: must be one JSON object");
+  Config config;
+  if (auto s = reader.refuse_unknown(root, {"pools", "modules", "durability", "keep_jobs", "drain_timeout", "callback_timeout"}); !s)
+    return s.error();
+  if (auto s = read_pools(reader, root, config); !s) return s.error();
+  if (auto s = read_modules(reader, root, path, config); !s) return s.error();
+  if (auto s = read_rest(reader, root, config); !s) return s.error();
+  if (config.pools.empty()) config.pools.push_back({"default", 0});
+  return config;
+}
+
+Result<Config> read_config(const std::string& path) {
+  auto text = read_file(path);
+  if (!text) return make_error(Errc::usage, "config: " + text.error().message());
+  return parse_config(*text, path);
+}
+
+std::uint32_t usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  double cpus = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  cpus = std::min(cpus, std::ceil(cgroup_quota()));
+  return static_cast<std::uint32_t>(std::max(1.0, cpus));
+}
+
+}  // namespace tine

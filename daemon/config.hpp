@@ -1,0 +1,33 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "daemon/store.hpp"
+
+namespace tine {
+
+struct PoolConfig {
+  std::string name;
+  std::uint32_t size = 0;  ///< 0: the default, the CPUs this process may use
+};
+
+/// configs/tined.json, checked. Every member is at its default where the file says nothing.
+struct Config {
+  std::vector<PoolConfig> pools;      ///< never empty: `default` stands in
+  std::vector<std::string> modules;   ///< absolute paths
+  Durability durability = Durability::power;
+  std::uint64_t keep_jobs = 100000;
+  double drain_timeout_s = 8;
+  double callback_timeout_s = 60;
+};
+
+/// Errors: Errc::usage naming the file, the line, the key and what is allowed.
+Result<Config> read_config(const std::string& path);
+Result<Config> parse_config(const std::string& text, const std::string& path);
+
+/// CPUs that affinity and the cgroup's quota leave to this process, at least 1.
+std::uint32_t usable_cpus();
+
+}  // namespace tine

@@ -1,0 +1,62 @@
+#pragma once
+#include "core/base/result.hpp"
+#include "daemon/services.hpp"
+#include "ipc/channel.hpp"
+#include "ipc/codec.hpp"
+
+namespace tine {
+
+/// One request on its way: what a verb's handler is given.
+struct Call {
+  Services& services;
+  ipc::Channel& channel;
+  const ipc::Json& params;
+  std::vector<UniqueFd> descriptors;  ///< that came with the request
+};
+
+using Answer = Result<ipc::OrderedJson>;
+using Handler = Answer (*)(Call&);
+
+struct Verb {
+  Handler handler = nullptr;
+  bool may_wait = false;  ///< runs on a fiber of its own, so that the session reads on
+};
+
+/// The one table: method -> handler. nullptr: there is no such method.
+const Verb* find_verb(std::string_view method);
+
+namespace verbs {
+Answer ping(Call&);
+Answer status(Call&);
+Answer submit(Call&);
+Answer batch(Call&);
+Answer run(Call&);
+Answer wait(Call&);
+Answer show(Call&);
+Answer list(Call&);
+Answer logs(Call&);
+Answer cancel(Call&);
+Answer kill(Call&);
+Answer shutdown(Call&);
+Answer pool_list(Call&);
+Answer pool_add(Call&);
+Answer pool_resize(Call&);
+Answer pool_close(Call&);
+Answer pool_open(Call&);
+Answer pool_join(Call&);
+Answer pool_terminate(Call&);
+
+/// The ids a selection names, ascending, ended ones included. Errors: Errc::absent naming the selector that has none.
+Result<std::vector<std::pair<JobId, JobState>>> select_jobs(Call& call);
+/// Whole records of these jobs, in this order; what is gone meanwhile is left out.
+Result<std::vector<ipc::JobRow>> read_rows(Services& services, const std::vector<JobId>& ids);
+/// Answers when all of `ids` have ended; tells the channel of each on the way with `stream`.
+struct WaitFor {
+  std::vector<JobId> ids;
+  bool any = false, records = false, stream = false;
+  std::optional<double> timeout_s;
+};
+Answer wait_for(Call& call, WaitFor wanted);
+}  // namespace verbs
+
+}  // namespace tine

@@ -1,0 +1,150 @@
+#pragma once
+#include <array>
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/job/job_queue.hpp"
+#include "daemon/callbacks.hpp"
+#include "daemon/config.hpp"
+#include "daemon/store.hpp"
+#include "daemon/waiters.hpp"
+#include "daemon/workforce.hpp"
+
+namespace tine {
+
+/// A pool: its line of jobs and its seats.
+struct Pool {
+  std::string name;
+  std::uint32_t size = 0;
+  bool is_open = true;
+  JobQueue queue;
+  std::vector<Worker*> seats;  ///< by slot; null: nobody sits here yet
+  std::uint64_t queued = 0;    ///< accepted and not started
+  std::uint64_t running = 0;
+
+  /// Its intent to start is stored, its order is ready: it waits for a free worker.
+  struct Ready {
+    JobId id;
+    std::int32_t priority;
+    JobTable::StartData data;
+  };
+  std::deque<Ready> ready;      ///< by priority, then by arrival
+  std::size_t intending = 0;    ///< intents on their way to the disk
+  bool pump_posted = false;
+};
+
+/// A job that has not ended. What else is known of it is in the store.
+struct LiveJob {
+  enum class Phase : std::uint8_t { queued, intending, ready, running, ending };
+  Pool* pool = nullptr;
+  Worker* worker = nullptr;
+  Micros started = 0;
+  std::int32_t priority = 0;
+  std::uint32_t attempt = 0;
+  Phase phase = Phase::queued;
+  JobKind kind = JobKind::command;
+  bool foreground = false;
+  bool has_callback = false;
+  bool cancel_wanted = false;  ///< seen when the intent is stored, or by the death of a function's worker
+};
+
+/// The jobs' lives: submitted, chosen, started, ended. Owns nothing on disk and no process: the store and the
+/// workforce do.
+class Jobs final : public Workforce::Listener {
+ public:
+  Jobs(asio::io_context& loop, const Config& config, const std::string& state_dir, Store& store, Waiters& waiters);
+  void use(Workforce& workforce);
+  /// Takes over what an earlier daemon left: pools, unfinished jobs, living workers, records of dead ones.
+  Status recover();
+
+  // --- submit ---
+  using Submitted = std::function<void(Result<std::vector<JobId>>)>;
+  /// All or none. `done` comes after the commit. Errors: Errc::usage (unknown pool or function), Errc::try_later
+  /// (pool closed, daemon ending), Errc::io (the disk is full).
+  void submit(std::vector<JobSpec> specs, const std::string& environment, Submitted done);
+  /// The caller's descriptors of a `run`, kept until it starts.
+  void attach(JobId id, std::vector<UniqueFd> descriptors) { descriptors_[id] = std::move(descriptors); }
+
+  // --- control ---
+  /// `done` when a job that had not begun is stored as cancelled, or when a running one has been told.
+  void cancel(JobId id, std::optional<double> kill_after_s, std::function<void(Status)> done);
+  Status signal(JobId id, int signal);
+  const LiveJob* find(JobId id) const;
+  const std::unordered_map<JobId, LiveJob>& live() const { return live_; }
+  const std::map<JobState, std::uint64_t>& counts() const { return counts_; }
+
+  // --- pools ---
+  const std::map<std::string, std::unique_ptr<Pool>>& pools() const { return pools_; }
+  Pool* pool(const std::string& name);
+  void add_pool(const std::string& name, std::uint32_t size, std::function<void(Status)> done);
+  void resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status)> done);
+  void set_open(Pool& pool, bool open, std::function<void(Status)> done);
+  std::vector<JobId> jobs_of(const Pool& pool) const;
+
+  // --- the end ---
+  void drain() { draining_ = true; }
+  bool is_draining() const { return draining_; }
+  bool is_idle() const;
+  void cancel_running(double kill_after_s);
+  /// Rung whenever a job ends: for who waits for a pool or the whole to be empty.
+  void on_any_end(std::function<void()> hook) { any_end_ = std::move(hook); }
+  bool zygote_ready_once() const { return zygote_ready_; }
+  const std::string& zygote_failure() const { return zygote_failure_; }
+  void on_zygote(std::function<void()> hook) { zygote_hook_ = std::move(hook); }
+
+ private:
+  void worker_is_free(Worker& worker) override;
+  void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome) override;
+  void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
+                   std::optional<Spool::Offer> returned) override;
+  void zygote_is_ready() override;
+  void zygote_failed(const std::string& why) override;
+
+  Status check(const std::vector<JobSpec>& specs) const;
+  void accept(JobId id, const JobSpec& spec, bool intended, std::string spec_bytes, const std::string& environment);
+  void staff(Pool& pool);
+  void pump(Pool& pool);
+  void pump_soon(Pool& pool);
+  void start(Pool& pool, Worker& worker);
+  void request_intents(Pool& pool);
+  void intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data, const Status& status);
+  void make_ready(Pool& pool, JobId id, JobTable::StartData data);
+  void put_back(JobId id);
+  struct Source {
+    std::string worker_key;  ///< "": no worker's record
+    std::uint64_t seq = 0;
+  };
+  void end(JobId id, Outcome outcome, Source source, std::function<void(Status)> done = {});
+  void ended(JobId id, JobState state, bool has_callback);
+  void end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type, const std::string& message);
+  void trim_soon();
+
+  asio::io_context& loop_;
+  const Config& config_;
+  std::string state_dir_;
+  Store& store_;
+  Waiters& waiters_;
+  Workforce* workforce_ = nullptr;
+  std::unique_ptr<Callbacks> callbacks_;
+  std::map<std::string, std::unique_ptr<Pool>> pools_;
+  std::unordered_map<JobId, LiveJob> live_;
+  std::unordered_map<JobId, std::vector<UniqueFd>> descriptors_;
+  std::map<JobState, std::uint64_t> counts_;  ///< of ended jobs; the unfinished are counted by their phase
+  JobId next_id_ = 1;
+  std::uint64_t ended_since_trim_ = 0;
+  std::uint64_t event_count_ = 0;
+  bool draining_ = false;
+  bool zygote_ready_ = false;
+  std::string zygote_failure_;
+  std::function<void()> any_end_;
+  std::function<void()> zygote_hook_;
+};
+
+}  // namespace tine

@@ -1,0 +1,289 @@
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "core/base/clock.hpp"
+#include "daemon/jobs.hpp"
+
+/// How a job comes from the line to a worker, and who sits where.
+namespace tine {
+namespace {
+
+/// Intents stored ahead of need: enough to keep small jobs running while one group is on its way to the disk.
+constexpr std::size_t ahead_per_worker = 16;
+
+}  // namespace
+
+void Jobs::zygote_is_ready() {
+  zygote_ready_ = true;
+  if (zygote_hook_) zygote_hook_();
+  for (auto& [name, pool] : pools_) staff(*pool);
+  callbacks_->pump();
+}
+
+void Jobs::zygote_failed(const std::string& why) {
+  zygote_failure_ = why;
+  if (zygote_hook_) zygote_hook_();
+}
+
+void Jobs::staff(Pool& pool) {
+  if (!workforce_->is_ready() || draining_) return;
+  if (pool.seats.size() < pool.size) pool.seats.resize(pool.size);
+  for (std::uint32_t slot = 0; slot < pool.seats.size(); ++slot) {
+    Worker*& seat = pool.seats[slot];
+    if (!seat && slot < pool.size) seat = &workforce_->hire(pool.name, slot);
+    if (seat && slot >= pool.size && !seat->is_leaving) workforce_->dismiss(*seat);
+  }
+  while (pool.seats.size() > pool.size && !pool.seats.back()) pool.seats.pop_back();
+}
+
+void Jobs::worker_is_free(Worker& worker) {
+  if (worker.seat.pool == Callbacks::pool_name) return callbacks_->keeper_is_free(worker);
+  Pool* target = pool(worker.seat.pool);
+  if (!target) return workforce_->dismiss(worker);
+  if (!target->ready.empty() && !draining_) start(*target, worker);
+  pump_soon(*target);
+}
+
+void Jobs::pump_soon(Pool& pool) {
+  if (std::exchange(pool.pump_posted, true)) return;
+  asio::post(loop_, [this, name = pool.name] {
+    if (Pool* target = this->pool(name)) {
+      target->pump_posted = false;
+      pump(*target);
+    }
+  });
+}
+
+void Jobs::pump(Pool& pool) {
+  if (draining_) return;
+  for (Worker* worker : pool.seats) {
+    if (pool.ready.empty()) break;
+    if (worker && worker->job == 0 && worker->link && !worker->is_leaving) start(pool, *worker);
+  }
+  request_intents(pool);
+}
+
+void Jobs::start(Pool& pool, Worker& worker) {
+  Pool::Ready ready = std::move(pool.ready.front());
+  pool.ready.pop_front();
+  LiveJob& job = live_[ready.id];
+  --pool.queued;
+  ++pool.running;
+  job.phase = LiveJob::Phase::running;
+  job.worker = &worker;
+  job.started = now_micros();
+  StartOrder order;
+  order.job = ready.id;
+  order.attempt = job.attempt = ready.data.attempt;
+  order.spec = std::move(ready.data.spec);
+  order.environment = std::move(ready.data.environment);
+  std::vector<UniqueFd> descriptors;
+  if (const auto found = descriptors_.find(ready.id); found != descriptors_.end()) {
+    descriptors = std::move(found->second);
+    descriptors_.erase(found);
+    order.descriptors = static_cast<std::uint8_t>(descriptors.size());
+  }
+  workforce_->order(worker, order, std::move(descriptors));
+  waiters_.job_started(ready.id);
+}
+
+void Jobs::request_intents(Pool& pool) {
+  const std::size_t wanted = ahead_per_worker * std::max<std::size_t>(1, pool.size);
+  // In halves, so that one group is being started while the next is being stored.
+  if (pool.queue.is_empty() || pool.intending > 0 || pool.ready.size() > wanted / 2) return;
+  std::vector<JobId> ids;
+  while (ids.size() + pool.ready.size() < wanted) {
+    const auto next = pool.queue.pop([this](JobId id) {
+      const LiveJob* job = find(id);
+      return job && job->phase == LiveJob::Phase::queued;
+    });
+    if (!next) break;
+    live_[*next].phase = LiveJob::Phase::intending;
+    ids.push_back(*next);
+  }
+  if (ids.empty()) return;
+  pool.intending = ids.size();
+  auto data = std::make_shared<std::vector<JobTable::StartData>>();
+  store_.submit(
+      [ids, data](JobTable& table) -> Status {
+        data->clear();
+        for (const JobId id : ids) {
+          auto one = table.intend(id);
+          if (!one) return one.error();
+          data->push_back(std::move(*one));
+        }
+        return ok();
+      },
+      [this, ids, data, name = pool.name](Status status) {
+        if (Pool* target = this->pool(name)) intents_stored(*target, ids, std::move(*data), status);
+      });
+}
+
+void Jobs::intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data,
+                          const Status& status) {
+  pool.intending = 0;
+  if (!status) {
+    spdlog::error("pool {}: {}; trying again", pool.name, status.error().message());
+    for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+      live_[*id].phase = LiveJob::Phase::queued;
+      pool.queue.push_front(*id, live_[*id].priority);
+      if (std::exchange(live_[*id].cancel_wanted, false)) cancel(*id, {}, [](Status) {});
+    }
+    auto timer = std::make_shared<asio::steady_timer>(loop_, std::chrono::seconds(1));
+    return timer->async_wait([this, timer, name = pool.name](const std::error_code& error) {
+      if (Pool* target = error ? nullptr : this->pool(name)) pump(*target);
+    });
+  }
+  for (std::size_t i = 0; i < ids.size(); ++i) make_ready(pool, ids[i], std::move(data[i]));
+  pump(pool);
+}
+
+void Jobs::make_ready(Pool& pool, JobId id, JobTable::StartData data) {
+  LiveJob& job = live_[id];
+  job.phase = LiveJob::Phase::ready;
+  job.attempt = data.attempt;
+  const auto place = std::upper_bound(pool.ready.begin(), pool.ready.end(), job.priority,
+                                      [](std::int32_t priority, const Pool::Ready& other) { return priority > other.priority; });
+  pool.ready.insert(place, {id, job.priority, std::move(data)});
+  if (std::exchange(job.cancel_wanted, false)) cancel(id, {}, [](Status) {});
+}
+
+// --- pools ----------------------------------------------------------------------------------------------------------
+
+void Jobs::add_pool(const std::string& name, std::uint32_t size, std::function<void(Status)> done) {
+  store_.submit([name, size](JobTable& table) { return table.put_pool({name, size, "open"}); },
+                [this, name, size, done = std::move(done)](Status status) {
+                  if (status) {
+                    auto& made = pools_[name];
+                    made = std::make_unique<Pool>();
+                    made->name = name;
+                    made->size = size;
+                    staff(*made);
+                  }
+                  done(std::move(status));
+                });
+}
+
+void Jobs::resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status)> done) {
+  store_.submit([name = pool.name, size, open = pool.is_open](
+                    JobTable& table) { return table.put_pool({name, size, open ? "open" : "closed"}); },
+                [this, name = pool.name, size, done = std::move(done)](Status status) {
+                  if (Pool* target = this->pool(name); target && status) {
+                    target->size = size;
+                    staff(*target);
+                    pump_soon(*target);
+                  }
+                  done(std::move(status));
+                });
+}
+
+void Jobs::set_open(Pool& pool, bool open, std::function<void(Status)> done) {
+  pool.is_open = open;
+  store_.submit([name = pool.name, size = pool.size, open](
+                    JobTable& table) { return table.put_pool({name, size, open ? "open" : "closed"}); },
+                std::move(done));
+}
+
+// --- recovery -------------------------------------------------------------------------------------------------------
+
+Status Jobs::recover() {
+  std::vector<JobTable::Unfinished> unfinished;
+  std::vector<JobTable::PoolRow> rows;
+  std::vector<JobId> pending;
+  bool same_boot = false;
+  auto status = store_.now([&](JobTable& table) -> Status {
+    rows = table.pools();
+    counts_ = table.counts();
+    pending = table.pending_callbacks();
+    same_boot = table.meta("boot_id") == boot_id();
+    if (auto s = table.set_meta("boot_id", boot_id()); !s) return s;
+    return table.each_unfinished([&](const JobTable::Unfinished& job) { unfinished.push_back(job); });
+  });
+  if (!status) return status;
+  std::erase_if(counts_, [](const auto& entry) { return !has_ended(entry.first); });
+
+  const auto make_pool = [this](const std::string& name, std::uint32_t size, bool open) {
+    auto& pool = pools_[name];
+    if (!pool) pool = std::make_unique<Pool>();
+    pool->name = name;
+    pool->size = size ? size : usable_cpus();
+    pool->is_open = open;
+  };
+  for (const auto& row : rows) make_pool(row.name, row.size, row.state == "open");
+  for (const auto& pool : config_.pools) make_pool(pool.name, pool.size, !this->pool(pool.name) || this->pool(pool.name)->is_open);
+
+  for (const auto& entry : unfinished) {
+    if (!this->pool(entry.pool)) make_pool(entry.pool, 1, true);  // its pool was in a config that no longer names it
+    LiveJob& job = live_[entry.id];
+    job.pool = this->pool(entry.pool);
+    job.priority = entry.priority;
+    job.attempt = entry.attempt;
+    job.kind = entry.kind;
+    job.foreground = entry.foreground;
+    job.has_callback = entry.has_callback;
+    // What was intended counts as running until the spools have said who began it.
+    job.phase = entry.state == JobState::running ? LiveJob::Phase::running : LiveJob::Phase::queued;
+    ++(job.phase == LiveJob::Phase::running ? job.pool->running : job.pool->queued);
+    job.started = 0;
+    if (job.phase == LiveJob::Phase::queued) job.pool->queue.push(entry.id, entry.priority);
+  }
+
+  for (const auto& key : Spool::list(state_dir_)) {
+    Worker* worker = workforce_->adopt(key);
+    if (!worker) continue;
+    const WorkerSeat seat = worker->seat;
+    Pool* target = this->pool(seat.pool);
+    if (target && seat.pool != Callbacks::pool_name) {
+      if (target->seats.size() <= seat.slot) target->seats.resize(seat.slot + 1);
+      if (!target->seats[seat.slot]) target->seats[seat.slot] = worker;
+    }
+    workforce_->settle(*worker);
+    const auto still = workforce_->workers().find(key);
+    if (still == workforce_->workers().end() || worker->job == 0) continue;
+    if (worker->kind == OrderKind::callback) {
+      callbacks_->adopt(worker->job);
+      std::erase(pending, worker->job);
+    } else if (const auto found = live_.find(worker->job); found != live_.end()) {
+      found->second.worker = worker;
+      found->second.started = now_micros();
+    }
+  }
+
+  // Newest first: each that goes back in line goes to its head.
+  for (auto it = unfinished.rbegin(); it != unfinished.rend(); ++it) {
+    const auto& entry = *it;
+    const auto found = live_.find(entry.id);
+    if (found == live_.end()) continue;
+    LiveJob& job = found->second;
+    if (job.phase == LiveJob::Phase::running && !job.worker) {
+      if (same_boot) {
+        job.started = 1;  // put_back() clears it
+        put_back(entry.id);
+      } else {
+        end_without_record(entry.id, JobState::lost, Reason::worker_died, "MachineDied", "the machine went down while it may have run");
+        continue;
+      }
+    }
+    // A `run` that had not begun: its caller's descriptors died with the old daemon.
+    if (job.foreground && job.phase == LiveJob::Phase::queued)
+      end_without_record(entry.id, JobState::cancelled, Reason::cancelled, "DaemonDied", "the daemon died before this run had begun");
+  }
+  for (const JobId id : pending) callbacks_->add(id);
+  return ok();
+}
+
+void Jobs::end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type,
+                              const std::string& message) {
+  Outcome outcome;
+  outcome.job = id;
+  outcome.attempt = live_[id].attempt;
+  outcome.state = state;
+  outcome.reason = reason;
+  outcome.error_type = error_type;
+  outcome.error_message = message;
+  outcome.finished = now_micros();
+  end(id, std::move(outcome), {});
+}
+
+}  // namespace tine

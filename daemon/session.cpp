@@ -1,0 +1,72 @@
+#include "daemon/session.hpp"
+
+#include <unistd.h>
+
+#include "core/base/limits.hpp"
+#include "daemon/dispatch.hpp"
+#include "ipc/protocol.hpp"
+
+namespace tine {
+namespace {
+
+/// Requests of one client that may be waiting at once.
+constexpr int waiting_max = 256;
+
+struct Conversation {
+  std::shared_ptr<ipc::Channel> channel;
+  Services& services;
+  int waiting = 0;
+};
+
+void answer(Conversation& with, const ipc::Request& request, const Verb& verb, std::vector<UniqueFd> descriptors) {
+  Call call{with.services, *with.channel, request.params, std::move(descriptors)};
+  const Answer result = verb.handler(call);
+  if (request.id.is_null()) return;
+  with.channel->send(result ? ipc::reply(request.id, *result) : ipc::error_reply(request.id, result.error()));
+}
+
+void handle(const std::shared_ptr<Conversation>& with, ipc::Request request, std::vector<UniqueFd> descriptors) {
+  const Verb* verb = find_verb(request.method);
+  if (!verb)
+    return with->channel->send(ipc::error_reply(request.id, ipc::method_not_found,
+                                                "method: there is no \"" + request.method + "\"", 2));
+  if (!verb->may_wait) return answer(*with, request, *verb, std::move(descriptors));
+  if (with->waiting >= waiting_max)
+    return with->channel->send(ipc::error_reply(
+        request.id, make_error(Errc::try_later, "over " + std::to_string(waiting_max) + " requests wait on this connection")));
+  ++with->waiting;
+  auto moved = std::make_shared<std::pair<ipc::Request, std::vector<UniqueFd>>>(std::move(request), std::move(descriptors));
+  Fiber::spawn([with, verb, moved] {
+    answer(*with, moved->first, *verb, std::move(moved->second));
+    --with->waiting;
+  });
+}
+
+}  // namespace
+
+void converse(const std::shared_ptr<ipc::Channel>& channel, Services& services) {
+  channel->send(ipc::notification(
+      ipc::hello, {{"protocol", ipc::protocol_version}, {"version", services.version}, {"pid", ::getpid()}}));
+  auto with = std::make_shared<Conversation>(Conversation{channel, services});
+  for (;;) {
+    auto line = channel->read_line();
+    if (!line) return;
+    if (line->too_long) {
+      channel->send(ipc::error_reply(nullptr, ipc::invalid_request,
+                                     "a line of over " + std::to_string(limits::batch_line_bytes_max) +
+                                         " bytes; allowed: " + std::to_string(limits::line_bytes_max) + " (" +
+                                         std::to_string(limits::batch_line_bytes_max) + " for batch)", 2));
+      continue;
+    }
+    auto parsed = ipc::parse_request(line->text);
+    if (auto* error = std::get_if<ipc::RequestError>(&parsed)) {
+      channel->send(ipc::error_reply(error->id, error->code, error->message, 2));
+      channel->take_descriptors();
+      continue;
+    }
+    handle(with, std::move(std::get<ipc::Request>(parsed)), channel->take_descriptors());
+    if (!channel->drain()) return;
+  }
+}
+
+}  // namespace tine

@@ -1,0 +1,154 @@
+#include "daemon/store.hpp"
+
+#include <fcntl.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <ctime>
+
+namespace tine {
+namespace {
+
+/// Written after each commit and before its acknowledgements; 24 bytes in one pwrite.
+struct HighWater {
+  std::uint64_t magic;
+  std::uint64_t commit_number;
+  JobId greatest_id;
+};
+constexpr std::uint64_t high_water_magic = 0x31485749454e4954ull;  // "TINEIWH1"
+
+/// SQLite's WAL needs working locks and one machine's page cache (magic numbers: statfs(2)).
+bool is_network_file_system(const std::string& folder) {
+  struct statfs info {};
+  if (::statfs(folder.c_str(), &info) != 0) return false;
+  switch (static_cast<std::uint32_t>(info.f_type)) {
+    case 0x6969:      // NFS
+    case 0x517b:      // SMB
+    case 0xff534d42:  // CIFS
+    case 0xfe534d42:  // SMB2
+    case 0x5346414f:  // AFS
+    case 0x00c36400:  // Ceph
+    case 0x01021997:  // 9P
+    case 0x0bd00bd0:  // Lustre
+      return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir, Durability durability, Post post) {
+  if (is_network_file_system(state_dir))
+    return make_error(Errc::cannot_create, state_dir + " is on a network file system; allowed: a local one");
+  auto table = JobTable::open(state_dir + "/jobs.db", durability == Durability::power);
+  if (!table) return table.error();
+  std::unique_ptr<Store> store(new Store(std::move(*table), std::move(post)));
+  if (auto status = store->open_high_water(state_dir); !status) return status.error();
+  return store;
+}
+
+Store::Store(std::unique_ptr<JobTable> table, Post post) : table_(std::move(table)), post_(std::move(post)) {}
+
+Status Store::open_high_water(const std::string& state_dir) {
+  const std::string path = state_dir + "/acknowledged";
+  high_water_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (high_water_fd_ < 0) return errno_error("open " + path);
+  HighWater mark{};
+  const ssize_t got = ::pread(high_water_fd_, &mark, sizeof mark, 0);
+  const bool known = got == sizeof mark && mark.magic == high_water_magic;
+  if (known && mark.commit_number > table_->commit_number()) {
+    missing_ = "the store lost " + std::to_string(mark.commit_number - table_->commit_number()) +
+               " acknowledged commits";
+    if (mark.greatest_id > table_->greatest_inserted())
+      missing_ += ", jobs " + std::to_string(table_->greatest_inserted() + 1) + " to " +
+                  std::to_string(mark.greatest_id) + " among them";
+  }
+  first_free_id_ = std::max(table_->greatest_inserted(), known ? mark.greatest_id : 0) + 1;
+  return ok();
+}
+
+Store::~Store() {
+  if (thread_.joinable()) {
+    {
+      const std::lock_guard lock(door_);
+      stopping_ = true;
+    }
+    knock_.notify_one();
+    thread_.join();
+  }
+  if (high_water_fd_ >= 0) ::close(high_water_fd_);
+}
+
+void Store::acknowledge() {
+  const HighWater mark{high_water_magic, table_->commit_number(), table_->greatest_inserted()};
+  // Best effort: the mark only tells of a loss, the store itself is what keeps.
+  if (::pwrite(high_water_fd_, &mark, sizeof mark, 0) != sizeof mark) return;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  if (now.tv_sec == high_water_synced_s_) return;
+  high_water_synced_s_ = now.tv_sec;
+  ::sync_file_range(high_water_fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+Status Store::now(const Work& work) {
+  if (auto status = table_->begin(); !status) return status;
+  auto status = work(*table_);
+  if (status) status = table_->commit();
+  if (!status) table_->roll_back();
+  if (status) acknowledge();
+  return status;
+}
+
+void Store::submit(Work work, Done done) {
+  {
+    const std::lock_guard lock(door_);
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    waiting_.push_back({std::move(work), std::move(done)});
+    if (waiting_.size() > 1) return;
+  }
+  knock_.notify_one();
+}
+
+void Store::run() {
+  for (;;) {
+    std::vector<Item> group;
+    {
+      std::unique_lock lock(door_);
+      knock_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      group.swap(waiting_);
+    }
+    run_group(group);
+  }
+}
+
+void Store::run_group(std::vector<Item>& group) {
+  std::vector<std::pair<Done, Status>> results;
+  results.reserve(group.size());
+  Status whole = table_->begin();
+  for (auto& item : group) {
+    Status status = whole;
+    if (whole && (status = table_->savepoint())) {
+      status = item.work(*table_);
+      if (status)
+        table_->release();
+      else
+        table_->roll_back_to_savepoint();
+    }
+    results.emplace_back(std::move(item.done), std::move(status));
+  }
+  const auto before = table_->commit_number();
+  if (whole) whole = table_->commit();
+  if (!whole) {
+    table_->roll_back();
+    for (auto& [done, status] : results) status = whole;
+  } else if (table_->commit_number() != before) {
+    acknowledge();
+  }
+  post_([results = std::make_shared<decltype(results)>(std::move(results))] {
+    for (auto& [done, status] : *results)
+      if (done) done(std::move(status));
+  });
+}
+
+}  // namespace tine

@@ -1,0 +1,145 @@
+#include <algorithm>
+
+#include "core/base/file.hpp"
+#include "core/base/text.hpp"
+#include "daemon/dispatch.hpp"
+#include "daemon/job_rows.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace tine::verbs {
+namespace {
+
+constexpr std::size_t shown_max = 10'000;
+constexpr std::size_t page_max = 1000;
+constexpr std::size_t chunk_bytes = 1u << 20;
+
+struct Chunk {
+  std::string bytes;
+  bool at_end = true;
+};
+
+Chunk read_chunk(const OutputPlace& place, std::uint64_t offset) {
+  if (place.path.empty()) {
+    if (offset >= place.inline_bytes.size()) return {};
+    return {place.inline_bytes.substr(offset, chunk_bytes), offset + chunk_bytes >= place.inline_bytes.size()};
+  }
+  const UniqueFd fd(::open(place.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return {};
+  Chunk chunk;
+  chunk.bytes.resize(chunk_bytes);
+  const ssize_t got = ::pread(fd.get(), chunk.bytes.data(), chunk.bytes.size(), static_cast<off_t>(offset));
+  chunk.bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  chunk.at_end = chunk.bytes.size() < chunk_bytes;
+  return chunk;
+}
+
+Result<JobTable::Filter> filter_from(const ipc::Json& params) {
+  JobTable::Filter filter;
+  auto state = ipc::string_field(params, "state", "");
+  if (!state) return state.error();
+  if (!state->empty()) {
+    filter.state = job_state_from(*state);
+    if (!filter.state)
+      return make_error(Errc::usage, "state: there is no \"" + *state +
+                                         "\"; allowed: waiting held queued running succeeded failed timed_out cancelled lost");
+  }
+  auto name = ipc::string_field(params, "name", "");
+  auto pool = ipc::string_field(params, "pool", "");
+  auto since = ipc::unsigned_field(params, "since", 0, INT64_MAX);
+  if (!name) return name.error();
+  if (!pool) return pool.error();
+  if (!since) return since.error();
+  filter.name_glob = *name;
+  if (!pool->empty()) filter.pool = *pool;
+  filter.since = static_cast<Micros>(*since);
+  if (const auto labels = params.find("label"); labels != params.end() && labels->is_object())
+    for (const auto& [key, value] : labels->items())
+      if (value.is_string()) filter.labels[key] = value.get<std::string>();
+  return filter;
+}
+
+/// Unfinished jobs by their live state: the store calls a job running as soon as its intent is stored.
+bool live_state_matches(const Jobs& jobs, const ipc::JobRow& row, std::optional<JobState> wanted) {
+  if (!wanted) return true;
+  const LiveJob* job = jobs.find(row.id);
+  if (!job) return row.state == *wanted;
+  return (job->worker ? JobState::running : JobState::queued) == *wanted;
+}
+
+}  // namespace
+
+Answer show(Call& call) {
+  auto selected = select_jobs(call);
+  if (!selected) return selected.error();
+  if (selected->size() > shown_max)
+    return make_error(Errc::usage, "ids: " + std::to_string(selected->size()) + " jobs; allowed: " + std::to_string(shown_max));
+  std::vector<JobId> ids;
+  for (const auto& [id, state] : *selected) ids.push_back(id);
+  auto rows = read_rows(call.services, ids);
+  if (!rows) return rows.error();
+  ipc::OrderedJson jobs = ipc::OrderedJson::array();
+  for (const auto& row : *rows) jobs.push_back(ipc::record_from(row));
+  return ipc::OrderedJson{{"jobs", std::move(jobs)}};
+}
+
+Answer list(Call& call) {
+  auto filter = filter_from(call.params);
+  if (!filter) return filter.error();
+  auto limit = ipc::unsigned_field(call.params, "limit", page_max, INT64_MAX);
+  auto before = ipc::unsigned_field(call.params, "before_id", INT64_MAX, INT64_MAX);
+  if (!limit) return limit.error();
+  if (!before) return before.error();
+  const std::optional<JobState> wanted = filter->state;
+  if (wanted && !has_ended(*wanted)) filter->state.reset();
+  std::vector<ipc::JobRow> rows;
+  JobId next = *before;
+  const std::size_t most = std::min<std::size_t>(*limit, page_max);
+  // Page by page, so that others' commits come in between.
+  while (next != 0 && rows.size() < most) {
+    std::vector<ipc::JobRow> page;
+    auto status = ask_store(call.services.store, [&, from = next](JobTable& table) -> Status {
+      auto found = table.page(*filter, from, most - rows.size(), next);
+      if (!found) return found.error();
+      page = std::move(*found);
+      return ok();
+    });
+    if (!status) return status.error();
+    for (auto& row : page)
+      if (live_state_matches(call.services.jobs, row, wanted)) rows.push_back(std::move(row));
+  }
+  std::reverse(rows.begin(), rows.end());
+  ipc::OrderedJson jobs = ipc::OrderedJson::array();
+  for (auto& row : rows) {
+    complete_row(row, &call.services.jobs, call.services.state_dir);
+    jobs.push_back(ipc::short_record_from(row));
+  }
+  return ipc::OrderedJson{{"jobs", std::move(jobs)}, {"next_before", next}};
+}
+
+Answer logs(Call& call) {
+  auto id = ipc::unsigned_field(call.params, "id", 0, INT64_MAX);
+  auto out_offset = ipc::unsigned_field(call.params, "stdout_offset", 0, INT64_MAX);
+  auto err_offset = ipc::unsigned_field(call.params, "stderr_offset", 0, INT64_MAX);
+  if (!id) return id.error();
+  if (!out_offset) return out_offset.error();
+  if (!err_offset) return err_offset.error();
+  auto rows = read_rows(call.services, {*id});
+  if (!rows) return rows.error();
+  if (rows->empty()) return make_error(Errc::absent, "there is no job " + std::to_string(*id));
+  const ipc::JobRow& row = rows->front();
+  if (row.spec.foreground)
+    return make_error(Errc::absent, "job " + std::to_string(*id) + " was a run: its output went to its caller");
+  const LiveJob* live = call.services.jobs.find(*id);
+  const std::string key = live && live->worker ? live->worker->seat.key : "";
+  const Chunk out = read_chunk(output_of(row, Stream::out, call.services.state_dir, key), *out_offset);
+  const Chunk err = read_chunk(output_of(row, Stream::err, call.services.state_dir, key), *err_offset);
+  return ipc::OrderedJson{{"stdout_base64", base64_encode(out.bytes)},
+                          {"stderr_base64", base64_encode(err.bytes)},
+                          {"stdout_end", out.at_end},
+                          {"stderr_end", err.at_end},
+                          {"ended", has_ended(row.state)}};
+}
+
+}  // namespace tine::verbs

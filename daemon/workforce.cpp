@@ -1,0 +1,386 @@
+#include "daemon/workforce.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/bytes.hpp"
+#include "core/base/clock.hpp"
+#include "core/process/process_tree.hpp"
+#include "core/process/spawn.hpp"
+
+namespace tine {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto respawn_delay = 100ms;
+constexpr auto socket_check_interval = 500ms;
+/// Records that may wait before an idle-less worker is told what is stored: well below its 16 places.
+constexpr std::uint64_t untold_max = 6;
+
+std::uint64_t inode_of(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 ? info.st_ino : 0;
+}
+
+}  // namespace
+
+Workforce::Workforce(asio::io_context& loop, ZygoteSetup setup, Listener& listener)
+    : loop_(loop), setup_(std::move(setup)), listener_(listener), acceptor_(loop), socket_check_(loop), respawn_(loop),
+      key_prefix_(std::to_string(now_micros()) + "-") {}
+
+Workforce::~Workforce() = default;
+
+Status Workforce::start() {
+  if (auto status = listen(); !status) return status;
+  watch_socket();
+  return spawn_zygote();
+}
+
+Status Workforce::listen() {
+  const UniqueFd folder(::open(setup_.state_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return errno_error("open " + setup_.state_dir);
+  const std::string real = setup_.state_dir + "/workers.sock";
+  const std::string path = "/proc/self/fd/" + std::to_string(folder.get()) + "/workers.sock";
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return errno_error("make a socket");
+  ::unlink(real.c_str());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return errno_error("bind " + real);
+  ::chmod(real.c_str(), 0600);
+  if (::listen(fd.get(), SOMAXCONN) < 0) return errno_error("listen on " + real);
+  std::error_code ignored;
+  acceptor_.close(ignored);
+  acceptor_.assign(asio::local::stream_protocol(), fd.release());
+  inode_ = inode_of(real);
+  accept();
+  return ok();
+}
+
+void Workforce::accept() {
+  acceptor_.async_accept([this](const std::error_code& error, asio::local::stream_protocol::socket socket) {
+    if (error == asio::error::operation_aborted || stopping_) return;
+    if (!error) {
+      auto link = std::make_shared<FrameLink>(std::move(socket));
+      // Until it has said who it is; then its frames go to worker_frame by key.
+      link->start(
+          [this, weak = std::weak_ptr(link), key = std::make_shared<std::string>()](FrameType type, std::string_view payload) {
+            if (type == FrameType::hello) {
+              WorkerHello hello;
+              if (!decode(payload, hello)) return;
+              *key = hello.key;
+              if (auto strong = weak.lock()) worker_said_hello(strong, payload);
+              return;
+            }
+            if (!key->empty()) worker_frame(*key, type, payload);
+          },
+          [this, raw = link.get()] {
+            for (auto& [key, worker] : workers_)
+              if (worker->link.get() == raw) worker->link.reset();
+          });
+    }
+    accept();
+  });
+}
+
+void Workforce::watch_socket() {
+  socket_check_.expires_after(socket_check_interval);
+  socket_check_.async_wait([this](const std::error_code& error) {
+    if (error || stopping_) return;
+    if (inode_of(setup_.state_dir + "/workers.sock") != inode_)
+      if (auto status = listen(); !status) spdlog::error("{}", status.error().message());
+    watch_socket();
+  });
+}
+
+Status Workforce::spawn_zygote() {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return errno_error("make a socket pair");
+  const UniqueFd theirs(pair[1]);
+  FrameLink::Socket ours(loop_, asio::local::stream_protocol(), pair[0]);
+  auto pid = spawn_self({"tined", "--zygote", std::to_string(theirs.get())}, {theirs.get()}, NewSession::yes);
+  if (!pid) return pid.error();
+  zygote_pid_ = *pid;
+  zygote_ = std::make_shared<FrameLink>(std::move(ours));
+  zygote_->start([this](FrameType type, std::string_view payload) { zygote_frame(type, payload); },
+                 [this] { zygote_closed(); });
+  zygote_->send(FrameType::setup, encode(setup_));
+  return ok();
+}
+
+void Workforce::zygote_frame(FrameType type, std::string_view payload) {
+  ByteReader in(payload);
+  if (type == FrameType::ready) {
+    functions_.clear();
+    for (auto& name : in.strings()) functions_.insert(std::move(name));
+    ready_ = was_ready_ = true;
+    listener_.zygote_is_ready();
+  } else if (type == FrameType::setup_failed) {
+    listener_.zygote_failed(in.string());
+  } else if (type == FrameType::forked || type == FrameType::gone) {
+    const std::string key = in.string();
+    const auto pid = in.number<std::int32_t>();
+    const auto found = workers_.find(key);
+    if (found == workers_.end()) return;
+    if (type == FrameType::forked && pid > 0) {
+      found->second->pid = pid;
+    } else {
+      if (type == FrameType::forked) spdlog::error("cannot fork a worker: {}", in.string());
+      settle(*found->second);
+    }
+  }
+}
+
+void Workforce::zygote_closed() {
+  ready_ = false;
+  if (stopping_) return;
+  spdlog::warn("the zygote (pid {}) died; starting another", zygote_pid_);
+  // Its workers live on; nobody reports their deaths now, and orphans of theirs reach nobody: retire them when idle.
+  std::vector<Worker*> never_came;
+  for (auto& [key, worker] : workers_) {
+    if (!worker->is_ours) continue;
+    worker->is_ours = false;
+    dismiss(*worker);
+    if (worker->spool)
+      watch_death(*worker);
+    else
+      never_came.push_back(worker.get());
+  }
+  for (Worker* worker : never_came) settle(*worker);
+  if (!was_ready_) return listener_.zygote_failed("it ended while it loaded the modules");
+  respawn_.expires_after(respawn_delay);
+  respawn_.async_wait([this](const std::error_code& error) {
+    if (error || stopping_) return;
+    if (auto status = spawn_zygote(); !status) {
+      spdlog::error("zygote: {}", status.error().message());
+      zygote_closed();
+    }
+  });
+}
+
+Worker& Workforce::hire(const std::string& pool, std::uint32_t slot) {
+  auto worker = std::make_unique<Worker>();
+  worker->seat = {key_prefix_ + std::to_string(++hired_), pool, slot};
+  Worker& hired = *worker;
+  workers_[hired.seat.key] = std::move(worker);
+  zygote_->send(FrameType::fork_worker, encode(hired.seat));
+  return hired;
+}
+
+Worker* Workforce::adopt(const std::string& key) {
+  auto spool = Spool::attach(setup_.state_dir, key);
+  if (!spool) {
+    spdlog::warn("{}", spool.error().message());
+    Spool::remove(setup_.state_dir, key);
+    return nullptr;
+  }
+  auto worker = std::make_unique<Worker>();
+  worker->seat = (*spool)->seat();
+  worker->pid = (*spool)->pid();
+  worker->is_ours = false;
+  worker->is_leaving = true;
+  worker->spool = std::move(*spool);
+  Worker& adopted = *worker;
+  workers_[key] = std::move(worker);
+  return &adopted;
+}
+
+void Workforce::watch_death(Worker& worker) {
+  const int fd = worker.spool->worker_lives() ? static_cast<int>(::pidfd_open(worker.pid, 0)) : -1;
+  if (fd < 0) {
+    asio::post(loop_, [this, key = worker.seat.key] {
+      if (const auto found = workers_.find(key); found != workers_.end()) settle(*found->second);
+    });
+    return;
+  }
+  worker.death = std::make_unique<asio::posix::stream_descriptor>(loop_, fd);
+  worker.death->async_wait(asio::posix::stream_descriptor::wait_read, [this, key = worker.seat.key](const std::error_code& error) {
+    if (error || stopping_) return;
+    if (const auto found = workers_.find(key); found != workers_.end()) settle(*found->second);
+  });
+}
+
+void Workforce::settle(Worker& worker) {
+  if (!worker.is_ours && worker.spool && worker.spool->worker_lives()) {
+    // An adopted worker that still runs: one compare-and-swap decides who has what it was offered.
+    auto offer = worker.spool->offer();
+    if (offer.state == Spool::OfferState::offered) worker.spool->recall(offer.job);
+    offer = worker.spool->offer();
+    worker.job = offer.state == Spool::OfferState::begun ? offer.job : 0;
+    worker.attempt = offer.attempt;
+    worker.kind = offer.kind;
+    watch_death(worker);
+    return;
+  }
+  std::optional<Spool::Offer> unwitnessed, returned;
+  if (worker.spool) {
+    auto offer = worker.spool->offer();
+    if (offer.state == Spool::OfferState::offered) worker.spool->recall(offer.job);
+    offer = worker.spool->offer();
+    bool witnessed = false;
+    for (const auto& record : worker.spool->unstored()) {
+      if (const auto outcome = decode_outcome(record.outcome_bytes))
+        witnessed |= outcome->job == offer.job && outcome->attempt == offer.attempt && record.kind == offer.kind;
+      if (record.seq <= worker.seq_seen) continue;
+      worker.seq_seen = record.seq;
+      listener_.worker_ended(worker, record.kind, record.seq, record.outcome_bytes);
+    }
+    if (offer.state == Spool::OfferState::begun && !witnessed) {
+      unwitnessed = offer;
+      // With worker and zygote both gone nobody is left to see orphans; where the zygote reported, none is left.
+      if (!worker.is_ours) kill_by_token(setup_.socket_path, offer.job);
+    }
+    if (offer.state == Spool::OfferState::recalled) returned = offer;
+  }
+  worker.link.reset();
+  listener_.worker_died(worker, unwitnessed, returned);
+  const std::string key = worker.seat.key;
+  if (worker.seq_stored >= worker.seq_seen) {
+    Spool::remove(setup_.state_dir, key);
+    for (const char* suffix : {".out", ".err"}) ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
+  }
+  // Otherwise stored() removes it, when the store has the last record.
+  auto node = workers_.extract(key);
+  if (node && node.mapped()->seq_stored < node.mapped()->seq_seen) {
+    node.mapped()->death.reset();
+    node.mapped()->pid = 0;
+    departed_[key] = std::move(node.mapped());
+  }
+}
+
+void Workforce::worker_said_hello(const std::shared_ptr<FrameLink>& link, std::string_view payload) {
+  WorkerHello hello;
+  if (!decode(payload, hello)) return link->close();
+  const auto found = workers_.find(hello.key);
+  if (found == workers_.end()) return link->send(FrameType::leave, "");
+  Worker& worker = *found->second;
+  worker.link = link;
+  worker.pid = hello.pid;
+  if (!worker.spool) {
+    auto spool = Spool::attach(setup_.state_dir, hello.key);
+    if (!spool) {
+      spdlog::error("{}", spool.error().message());
+      worker.link.reset();
+      return link->close();
+    }
+    worker.spool = std::move(*spool);
+  }
+  if (worker.is_leaving) link->send(FrameType::leave, "");
+  worker.seq_told = 0;
+  if (worker.seq_stored > 0) tell_stored(worker);
+  if (worker.job == 0 && !worker.is_leaving) listener_.worker_is_free(worker);
+}
+
+void Workforce::worker_frame(const std::string& key, FrameType type, std::string_view payload) {
+  const auto found = workers_.find(key);
+  if (found == workers_.end() || type != FrameType::ended) return;
+  Worker& worker = *found->second;
+  ByteReader in(payload);
+  const auto seq = in.number<std::uint64_t>();
+  const std::string outcome = in.string();
+  if (!in.ok() || seq <= worker.seq_seen) return;
+  worker.seq_seen = seq;
+  const OrderKind kind = worker.kind;
+  // A record that a re-dialled worker sends again may be older than what it runs now.
+  ByteReader head(outcome);
+  head.number<std::uint8_t>();
+  if (head.number<JobId>() == worker.job) worker.job = 0;
+  ++worker.jobs_done;
+  listener_.worker_ended(worker, kind, seq, outcome);
+  if (worker.job == 0 && !worker.is_leaving) listener_.worker_is_free(worker);
+}
+
+void Workforce::order(Worker& worker, const StartOrder& order, std::vector<UniqueFd> descriptors) {
+  worker.job = order.job;
+  worker.attempt = order.attempt;
+  worker.kind = order.kind;
+  // Before the order is sent: after a kill -9 of this daemon the word says who has the job.
+  worker.spool->make_offer(order.kind, order.job, order.attempt);
+  if (!worker.link) return;
+  if (worker.seq_stored > worker.seq_told) tell_stored(worker);
+  worker.link->send(FrameType::start, encode(order), std::move(descriptors));
+}
+
+void Workforce::cancel(Worker& worker, double kill_after_s) {
+  ByteWriter out;
+  out.number<JobId>(worker.job);
+  out.number<double>(kill_after_s);
+  if (worker.link) return worker.link->send(FrameType::cancel, out.bytes());
+  // It re-dials within a tenth of a second, as long as it runs something.
+  auto again = std::make_shared<asio::steady_timer>(loop_, 100ms);
+  again->async_wait([this, again, key = worker.seat.key, job = worker.job, kill_after_s](const std::error_code&) {
+    const auto found = workers_.find(key);
+    if (found != workers_.end() && found->second->job == job && !stopping_) cancel(*found->second, kill_after_s);
+  });
+}
+
+void Workforce::signal(Worker& worker, int signal) {
+  ByteWriter out;
+  out.number<JobId>(worker.job);
+  out.number<std::int32_t>(signal);
+  if (worker.link) worker.link->send(FrameType::signal, out.bytes());
+}
+
+void Workforce::kill(Worker& worker) {
+  const UniqueFd fd(static_cast<int>(::pidfd_open(worker.pid, 0)));
+  if (fd && worker.spool && worker.spool->worker_lives()) ::pidfd_send_signal(fd.get(), SIGKILL, nullptr, 0);
+}
+
+void Workforce::dismiss(Worker& worker) {
+  worker.is_leaving = true;
+  if (worker.link) worker.link->send(FrameType::leave, "");
+}
+
+void Workforce::stored(const std::string& key, std::uint64_t seq) {
+  if (const auto found = workers_.find(key); found != workers_.end()) {
+    Worker& worker = *found->second;
+    worker.seq_stored = std::max(worker.seq_stored, seq);
+    // A busy worker hears of it with its next order: one wake less for each job.
+    const bool busy = worker.job != 0 && !worker.is_leaving;
+    if (!busy || worker.seq_stored - worker.seq_told > untold_max) tell_stored(worker);
+    return;
+  }
+  const auto found = departed_.find(key);
+  if (found == departed_.end()) return;
+  found->second->seq_stored = std::max(found->second->seq_stored, seq);
+  found->second->spool->mark_stored(seq);
+  if (found->second->seq_stored < found->second->seq_seen) return;
+  Spool::remove(setup_.state_dir, key);
+  for (const char* suffix : {".out", ".err"}) ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
+  departed_.erase(found);
+}
+
+void Workforce::tell_stored(Worker& worker) {
+  if (!worker.link) return;
+  ByteWriter out;
+  out.number<std::uint64_t>(worker.seq_stored);
+  worker.link->send(FrameType::stored, out.bytes());
+  worker.seq_told = worker.seq_stored;
+}
+
+void Workforce::stop(bool wait) {
+  stopping_ = true;
+  std::error_code ignored;
+  acceptor_.close(ignored);
+  socket_check_.cancel();
+  respawn_.cancel();
+  for (auto& [key, worker] : workers_)
+    if (worker->link) worker->link->close();
+  if (zygote_) zygote_->close();
+  if (!wait || zygote_pid_ <= 0) return;
+  for (int i = 0; i < 200; ++i) {
+    if (::waitpid(zygote_pid_, nullptr, WNOHANG) != 0) return;
+    ::usleep(10'000);
+  }
+}
+
+}  // namespace tine

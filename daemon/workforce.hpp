@@ -1,0 +1,114 @@
+#pragma once
+#include <asio/io_context.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/pool/spool.hpp"
+#include "core/pool/worker_protocol.hpp"
+#include "daemon/frame_link.hpp"
+
+namespace tine {
+
+/// One worker as the daemon knows it.
+struct Worker {
+  WorkerSeat seat;
+  std::int32_t pid = 0;
+  std::unique_ptr<Spool> spool;      ///< null until its first hello
+  std::shared_ptr<FrameLink> link;   ///< null while it is away (a worker of an earlier daemon that re-dials)
+  bool is_ours = true;               ///< forked by the zygote of this daemon that still lives, which reports its death
+  bool is_leaving = false;           ///< gets nothing more to do
+  JobId job = 0;                     ///< what it holds; 0: idle
+  std::uint32_t attempt = 0;
+  OrderKind kind = OrderKind::job;
+  std::uint64_t seq_seen = 0;        ///< of the last record taken from it
+  std::uint64_t seq_stored = 0;      ///< the store has the records up to it
+  std::uint64_t seq_told = 0;        ///< and the worker knows
+  std::uint64_t jobs_done = 0;
+  std::unique_ptr<asio::posix::stream_descriptor> death;  ///< its pidfd, where no zygote reports
+};
+
+/// Keeps the zygote and its workers alive, and talks to each. Knows nothing of what a job means.
+class Workforce {
+ public:
+  /// What the owner hears. All on the loop's thread.
+  struct Listener {
+    virtual ~Listener() = default;
+    virtual void worker_is_free(Worker& worker) = 0;
+    virtual void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome) = 0;
+    /// The process and all it ran are gone, its records have been delivered. `unwitnessed`: what it had begun and
+    /// left no record of; `returned`: what it had been offered and not begun. The worker is forgotten afterwards.
+    virtual void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
+                             std::optional<Spool::Offer> returned) = 0;
+    /// The first time, or after the zygote was replaced: workers can be hired again.
+    virtual void zygote_is_ready() = 0;
+    /// A module cannot be loaded, or the zygote cannot be started.
+    virtual void zygote_failed(const std::string& why) = 0;
+  };
+
+  Workforce(asio::io_context& loop, ZygoteSetup setup, Listener& listener);
+  ~Workforce();
+
+  /// Starts the zygote and listens on workers.sock. Errors: what bind and posix_spawn give.
+  Status start();
+  bool is_ready() const { return ready_; }
+  const std::set<std::string>& functions() const { return functions_; }
+
+  /// Forks a worker for this seat; it reports as free. Needs is_ready().
+  Worker& hire(const std::string& pool, std::uint32_t slot);
+  /// A worker of an earlier daemon: from its spool. It may be dead already; then worker_died follows from settle().
+  Worker* adopt(const std::string& key);
+  void settle(Worker& worker);
+
+  void order(Worker& worker, const StartOrder& order, std::vector<UniqueFd> descriptors);
+  void cancel(Worker& worker, double kill_after_s);
+  void signal(Worker& worker, int signal);
+  void kill(Worker& worker);     ///< SIGKILL to the worker itself
+  void dismiss(Worker& worker);  ///< it ends when it is idle and the store has its records
+  /// The store has this worker's records up to `seq`.
+  void stored(const std::string& key, std::uint64_t seq);
+
+  const std::map<std::string, std::unique_ptr<Worker>>& workers() const { return workers_; }
+  std::int32_t zygote_pid() const { return zygote_pid_; }
+  /// Hangs up on all, and waits up to two seconds for the zygote when `wait` is set. Nothing is reported any more.
+  void stop(bool wait);
+
+ private:
+  Status listen();
+  void accept();
+  void watch_socket();
+  Status spawn_zygote();
+  void zygote_frame(FrameType type, std::string_view payload);
+  void zygote_closed();
+  void worker_said_hello(const std::shared_ptr<FrameLink>& link, std::string_view payload);
+  void worker_frame(const std::string& key, FrameType type, std::string_view payload);
+  void watch_death(Worker& worker);
+  void tell_stored(Worker& worker);
+
+  asio::io_context& loop_;
+  ZygoteSetup setup_;
+  Listener& listener_;
+  asio::local::stream_protocol::acceptor acceptor_;
+  asio::steady_timer socket_check_;
+  asio::steady_timer respawn_;
+  std::shared_ptr<FrameLink> zygote_;
+  std::int32_t zygote_pid_ = 0;
+  bool ready_ = false;
+  bool was_ready_ = false;
+  bool stopping_ = false;
+  std::uint64_t inode_ = 0;
+  std::uint64_t hired_ = 0;
+  std::string key_prefix_;
+  std::set<std::string> functions_;
+  std::map<std::string, std::unique_ptr<Worker>> workers_;
+  /// Dead ones whose last records the store does not have yet: their spool files stay until then.
+  std::map<std::string, std::unique_ptr<Worker>> departed_;
+};
+
+}  // namespace tine

@@ -1,0 +1,126 @@
+#include "ipc/channel.hpp"
+
+#include <sys/socket.h>
+
+#include <asio/buffer.hpp>
+#include <asio/write.hpp>
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/limits.hpp"
+#include "ipc/on_fiber.hpp"
+
+namespace tine::ipc {
+namespace {
+
+constexpr std::size_t outgoing_low_bytes = 1u << 20;
+/// A client that lets this much of unread answers pile up is cut off.
+constexpr std::size_t outgoing_max_bytes = 256u << 20;
+constexpr std::size_t descriptors_max = 8;
+
+void take_rights(msghdr& message, std::vector<UniqueFd>& into) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+      UniqueFd owned(fd);
+      if (into.size() < descriptors_max) into.push_back(std::move(owned));
+    }
+  }
+}
+
+}  // namespace
+
+Channel::Channel(Socket socket)
+    : socket_(std::move(socket)), frame_(limits::batch_line_bytes_max), drained_(socket_.get_executor()) {
+  socket_.non_blocking(true);
+  drained_.expires_at(asio::steady_timer::time_point::max());
+}
+
+Result<LineFrame::Line> Channel::read_line() {
+  for (;;) {
+    if (auto line = frame_.next()) return std::move(*line);
+    if (auto status = receive(); !status) {
+      abort();
+      return status.error();
+    }
+  }
+}
+
+Status Channel::receive() {
+  char buffer[64 * 1024];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_max)];
+  for (;;) {
+    if (!open_) return make_error(Errc::unavailable, "the conversation has ended");
+    iovec part{buffer, sizeof buffer};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t got = ::recvmsg(socket_.native_handle(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (got > 0) {
+      take_rights(message, descriptors_);
+      frame_.feed({buffer, static_cast<std::size_t>(got)});
+      return ok();
+    }
+    if (got == 0) return make_error(Errc::unavailable, "the peer has gone");
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return errno_error("read from a client");
+    const auto error = socket_.async_wait(Socket::wait_read, on_fiber);
+    if (error) return make_error(Errc::unavailable, "the conversation has ended");
+  }
+}
+
+void Channel::send(std::string_view line) {
+  if (!open_) return;
+  outgoing_.append(line);
+  outgoing_.push_back('\n');
+  if (writing_) {
+    if (outgoing_.size() > outgoing_max_bytes) abort();
+    return;
+  }
+  const ssize_t sent = ::send(socket_.native_handle(), outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent > 0) outgoing_.erase(0, static_cast<std::size_t>(sent));
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) return abort();
+  if (!outgoing_.empty()) pump();
+}
+
+void Channel::pump() {
+  writing_ = true;
+  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const std::error_code& error) {
+    self->writing_ = false;
+    if (error) return;
+    const ssize_t sent = ::send(self->socket_.native_handle(), self->outgoing_.data(), self->outgoing_.size(),
+                                MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) return self->abort();
+    if (sent > 0) self->outgoing_.erase(0, static_cast<std::size_t>(sent));
+    if (self->outgoing_.size() < outgoing_low_bytes) self->drained_.cancel();
+    if (!self->outgoing_.empty()) return self->pump();
+    if (!self->open_) self->socket_.close();
+  });
+}
+
+Status Channel::drain() {
+  while (open_ && outgoing_.size() >= outgoing_low_bytes) drained_.async_wait(on_fiber);
+  return open_ ? ok() : Status(make_error(Errc::unavailable, "the peer has gone"));
+}
+
+void Channel::close() {
+  if (!open_) return;
+  open_ = false;
+  drained_.cancel();
+  ::shutdown(socket_.native_handle(), SHUT_RD);
+  for (auto& handler : std::exchange(closed_handlers_, {})) handler();
+}
+
+void Channel::abort() {
+  outgoing_.clear();
+  close();
+  std::error_code ignored;
+  socket_.close(ignored);
+}
+
+}  // namespace tine::ipc

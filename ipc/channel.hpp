@@ -1,0 +1,49 @@
+#pragma once
+#include <asio/local/stream_protocol.hpp>
+#include <asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/base/unique_fd.hpp"
+#include "ipc/line_frame.hpp"
+
+namespace tine::ipc {
+
+/// Lines over a Unix socket, with descriptors; for one fiber that reads and any code of the same thread that sends.
+class Channel : public std::enable_shared_from_this<Channel> {
+ public:
+  using Socket = asio::local::stream_protocol::socket;
+  explicit Channel(Socket socket);
+
+  /// Parks until a whole line is there. Errors: Errc::unavailable at the end of the conversation.
+  Result<LineFrame::Line> read_line();
+  /// Descriptors that came since the last call, in order; the caller owns them.
+  std::vector<UniqueFd> take_descriptors() { return std::move(descriptors_); }
+  /// Queues a line (a newline is added) and writes what the socket takes now; never parks.
+  void send(std::string_view line);
+  /// Parks until less than 1 MiB waits to be written: back-pressure for a reader that is slow.
+  Status drain();
+  /// Ends the conversation: reads and drains return. What was sent before still goes out.
+  void close();
+  bool is_open() const { return open_; }
+  /// Called once, from the loop, when the peer has gone or close() was called.
+  void on_close(std::function<void()> handler) { closed_handlers_.push_back(std::move(handler)); }
+
+ private:
+  void pump();
+  void abort();
+  Status receive();
+  Socket socket_;
+  LineFrame frame_;
+  std::string outgoing_;
+  std::vector<UniqueFd> descriptors_;
+  std::vector<std::function<void()>> closed_handlers_;
+  asio::steady_timer drained_;
+  bool writing_ = false;
+  bool open_ = true;
+};
+
+}  // namespace tine::ipc

@@ -1,0 +1,68 @@
+#pragma once
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.hpp"
+#include "core/base/unique_fd.hpp"
+
+namespace tine::ipc {
+
+/// Keeps the daemon's order of fields, so that what is printed reads like the contract.
+using Json = nlohmann::ordered_json;
+
+/// A string for the wire: itself, or {"base64":"…"} where it is not UTF-8.
+Json to_wire(std::string_view bytes);
+/// The other way. Errors: Errc::usage for anything else.
+Result<std::string> from_wire(const Json& value);
+
+/// One blocking JSON-RPC conversation with tined. After a loss of the peer is_open() is false and every
+/// call fails with Errc::unavailable; an error that the daemon itself sends keeps is_open() true and
+/// has the Errc of the exit code it asks for.
+class Client {
+ public:
+  Client() = default;  ///< not open
+
+  /// Errors: errno of connect(2): ENOENT and ECONNREFUSED mean that nothing listens.
+  static Result<Client> connect(const std::string& path);
+
+  /// Asks, and returns the "result". Notifications that come before it are dropped.
+  Result<Json> call(std::string_view method, const Json& params, std::span<const int> descriptors = {});
+
+  /// Sends without waiting for the answer, nor for the hello line. `params` is JSON text, spliced in as it is.
+  /// `descriptors` ride on the first byte of the line; the caller keeps its own.
+  /// Errors: Errc::usage for a line over the limit, with nothing sent.
+  Status send(std::string_view method, std::string_view params, std::span<const int> descriptors = {});
+
+  /// The next notification or reply, whole; blocks. The hello line is checked and swallowed.
+  Result<Json> next_message();
+  /// The "result" of a reply, or the error in it.
+  static Result<Json> result_of(Json& reply);
+  static bool is_notification(const Json& message);
+
+  /// For a caller with its own poll(): whether a line is there, the message in it (null: it was the hello line),
+  /// and one read.
+  bool has_line() const { return line_end_ != std::string::npos; }
+  Result<Json> take_line();
+  Status receive();
+
+  bool is_open() const { return static_cast<bool>(socket_); }
+  int descriptor() const { return socket_.get(); }
+  int daemon_pid() const { return daemon_pid_; }  ///< 0 before the hello line was read
+  void close();
+
+ private:
+  Status send_line(std::string_view line, std::span<const int> descriptors);
+  Error lost(const char* doing);
+  bool swallow_hello(const Json& message, Status& verdict);
+
+  UniqueFd socket_;
+  std::string input_;                          ///< received, not yet returned
+  std::size_t line_end_ = std::string::npos;   ///< of the first whole line in input_
+  std::size_t scanned_ = 0;                    ///< bytes of input_ known to hold no line end
+  int next_id_ = 1;
+  int daemon_pid_ = 0;
+};
+
+}  // namespace tine::ipc

@@ -1,0 +1,98 @@
+#pragma once
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/job/job.hpp"
+
+/// Messages to JSON and back; the only place that throws and catches JSON's exceptions and names a job's keys.
+namespace tine::ipc {
+
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
+
+struct Request {
+  Json id;  ///< null: a notification, which gets no reply
+  std::string method;
+  Json params;
+};
+
+struct RequestError {
+  Json id;
+  int code;
+  std::string message;
+};
+
+/// Bounded in size and depth, strict UTF-8. The error's message names the offset or the field.
+std::variant<Request, RequestError> parse_request(std::string_view line);
+/// Nested deeper than limits::json_depth_max: the offset where it is; nullopt: it is not.
+std::optional<std::size_t> too_deep_at(std::string_view text);
+
+std::string reply(const Json& id, const OrderedJson& result);
+std::string error_reply(const Json& id, int code, const std::string& message, std::optional<int> exit_code = {});
+std::string error_reply(const Json& id, const Error& error);
+std::string notification(std::string_view method, const OrderedJson& params);
+
+/// What a submit says once for all its jobs.
+struct SubmitContext {
+  std::string environment;  ///< K=V, each ended by NUL
+  std::string cwd = "/";
+  std::uint32_t umask = 022;
+};
+Result<SubmitContext> submit_context_from(const Json& params);
+/// One batch line. `where` goes before each error: "line 3: ". Unknown keys are refused, but for `also_allowed`.
+Result<JobSpec> spec_from(const Json& object, const SubmitContext& context, const std::string& where,
+                          const std::vector<std::string_view>& also_allowed = {});
+
+struct CallbackStatus {
+  enum class State : std::uint8_t { none, pending, succeeded, failed };
+  State state = State::none;
+  std::optional<int> exit_code;
+  std::uint32_t attempts = 0;
+  std::string event_id;
+};
+
+/// All that is known of a job, as the record needs it.
+struct JobRow {
+  JobId id = 0;
+  JobState state = JobState::queued;
+  std::uint32_t attempt = 0;
+  Micros submitted = 0;
+  JobSpec spec;
+  std::optional<Outcome> outcome;
+  CallbackStatus callback;
+  /// A running job's, known to the daemon alone.
+  Micros started = 0;
+  std::int32_t worker_pid = 0;
+  std::uint32_t slot = 0;
+  /// The tails of outputs that live in files: read by whoever makes the row.
+  std::string stdout_tail, stderr_tail;
+  std::uint64_t stdout_bytes = 0, stderr_bytes = 0;
+};
+/// The job record of the contract.
+OrderedJson record_from(const JobRow& row);
+/// Without command, output and usage: for `list`.
+OrderedJson short_record_from(const JobRow& row);
+
+/// UTF-8 as a string, anything else as {"base64":"..."}.
+OrderedJson bytes_to_json(std::string_view bytes);
+Result<std::string> bytes_from_json(const Json& value, const std::string& field);
+
+/// Fields of params, each error naming the field and what is allowed.
+Result<std::string> string_field(const Json& object, const char* key, const std::string& fallback);
+Result<std::uint64_t> unsigned_field(const Json& object, const char* key, std::uint64_t fallback, std::uint64_t greatest);
+Result<bool> bool_field(const Json& object, const char* key, bool fallback);
+Result<double> duration_field(const Json& object, const char* key, double fallback);
+
+/// What `ids` and `last` of params select, as inclusive ranges.
+struct Selection {
+  std::vector<std::pair<JobId, JobId>> ranges;
+  bool last = false;
+};
+Result<Selection> selection_from(const Json& params);
+
+}  // namespace tine::ipc

@@ -1,0 +1,188 @@
+#include <algorithm>
+
+#include "core/base/file.hpp"
+#include "core/base/limits.hpp"
+#include "ipc/codec.hpp"
+
+namespace tine::ipc {
+namespace {
+
+Error usage(std::string text) { return make_error(Errc::usage, std::move(text)); }
+
+constexpr std::string_view job_keys[] = {
+    "command", "shell",     "function", "args",          "name",   "pool",    "priority",   "workdir",
+    "env",     "clean_env", "stdin",    "stdin_spooled", "labels", "timeout", "kill_after", "callback"};
+
+Status refuse_unknown_keys(const Json& object, const std::vector<std::string_view>& also_allowed) {
+  for (const auto& [key, value] : object.items()) {
+    if (std::find(std::begin(job_keys), std::end(job_keys), key) != std::end(job_keys)) continue;
+    if (std::find(also_allowed.begin(), also_allowed.end(), key) != also_allowed.end()) continue;
+    std::string allowed;
+    for (const auto known : job_keys) allowed += (allowed.empty() ? "" : " ") + std::string(known);
+    return usage(key + ": unknown field; allowed: " + allowed);
+  }
+  return ok();
+}
+
+/// Exactly one of command, shell and function says what runs.
+Status read_what_runs(const Json& object, JobSpec& spec) {
+  const int given = object.contains("command") + object.contains("shell") + object.contains("function");
+  if (given != 1) return usage("command: a job has one of command (array), shell (string) or function");
+  if (object.contains("args") && !object.contains("function")) return usage("args: only with function");
+  if (const auto found = object.find("command"); found != object.end()) {
+    if (!found->is_array() || found->empty()) return usage("command: must be a non-empty array of strings");
+    for (std::size_t i = 0; i < found->size(); ++i) {
+      auto word = bytes_from_json((*found)[i], "command[" + std::to_string(i) + "]");
+      if (!word) return word.error();
+      spec.argv.push_back(std::move(*word));
+    }
+    if (spec.argv[0].empty()) return usage("command[0]: must not be empty");
+    return ok();
+  }
+  if (const auto found = object.find("shell"); found != object.end()) {
+    auto text = bytes_from_json(*found, "shell");
+    if (!text) return text.error();
+    spec.shell = true;
+    spec.argv = {"/bin/sh", "-c", std::move(*text)};
+    return ok();
+  }
+  spec.kind = JobKind::function;
+  auto name = string_field(object, "function", "");
+  if (!name) return name.error();
+  if (name->empty()) return usage("function: must not be empty");
+  spec.function = std::move(*name);
+  const auto args = object.find("args");
+  if (args != object.end() && !args->is_array()) return usage("args: must be a JSON array of positional arguments");
+  spec.args_json = args == object.end() ? "[]" : args->dump();
+  return ok();
+}
+
+Status read_environment(const Json& object, JobSpec& spec) {
+  const auto env = object.find("env");
+  if (env == object.end() || env->is_null()) return ok();
+  if (!env->is_object()) return usage("env: must be an object of strings");
+  for (const auto& [key, value] : env->items()) {
+    if (key.empty() || key.find('=') != std::string::npos || key.find('\0') != std::string::npos)
+      return usage("env: a name must not be empty nor hold '=' or NUL");
+    auto text = bytes_from_json(value, "env." + key);
+    if (!text) return text.error();
+    spec.environment_extra.push_back(key + "=" + *text);
+  }
+  return ok();
+}
+
+Status read_labels(const Json& object, JobSpec& spec) {
+  const auto labels = object.find("labels");
+  if (labels == object.end() || labels->is_null()) return ok();
+  if (!labels->is_object()) return usage("labels: must be an object of strings");
+  for (const auto& [key, value] : labels->items()) {
+    if (!value.is_string()) return usage("labels." + key + ": must be a string");
+    if (key.empty() || key.size() > limits::name_bytes_max)
+      return usage("labels: a key has 1 to " + std::to_string(limits::name_bytes_max) + " bytes");
+    spec.labels[key] = value.get<std::string>();
+  }
+  return ok();
+}
+
+Status read_text_fields(const Json& object, const SubmitContext& context, JobSpec& spec) {
+  struct Field {
+    const char* key;
+    std::string* into;
+  };
+  std::string workdir = context.cwd;
+  for (const auto& [key, into] : {Field{"name", &spec.name}, Field{"pool", &spec.pool}, Field{"workdir", &workdir},
+                                  Field{"stdin", &spec.stdin_path}, Field{"callback", &spec.callback}}) {
+    auto value = string_field(object, key, *into);
+    if (!value) return value.error();
+    *into = std::move(*value);
+  }
+  if (spec.name.size() > limits::name_bytes_max)
+    return usage("name: " + std::to_string(spec.name.size()) + " bytes; allowed: " +
+                 std::to_string(limits::name_bytes_max));
+  if (spec.callback.size() >= limits::exec_string_bytes_max)
+    return usage("callback: " + std::to_string(spec.callback.size()) + " bytes; allowed: " +
+                 std::to_string(limits::exec_string_bytes_max - 1) + ", what execve takes");
+  spec.workdir = absolute_path(workdir, context.cwd);
+  if (!spec.stdin_path.empty()) spec.stdin_path = absolute_path(spec.stdin_path, context.cwd);
+  return ok();
+}
+
+Status read_numbers(const Json& object, JobSpec& spec) {
+  if (const auto found = object.find("priority"); found != object.end() && !found->is_null()) {
+    if (!found->is_number_integer() || found->get<std::int64_t>() < -1'000'000 ||
+        found->get<std::int64_t>() > 1'000'000)
+      return usage("priority: must be a whole number from -1000000 to 1000000");
+    spec.priority = found->get<std::int32_t>();
+  }
+  auto timeout = duration_field(object, "timeout", 0);
+  if (!timeout) return timeout.error();
+  auto kill_after = duration_field(object, "kill_after", 10);
+  if (!kill_after) return kill_after.error();
+  auto spooled = bool_field(object, "stdin_spooled", false);
+  if (!spooled) return spooled.error();
+  spec.timeout_s = *timeout;
+  spec.kill_after_s = *kill_after;
+  spec.stdin_is_spooled = *spooled;
+  return ok();
+}
+
+Status within_execve(const JobSpec& spec, const std::string& environment) {
+  std::size_t total = environment.size();
+  for (const auto* list : {&spec.argv, &spec.environment_extra}) {
+    for (const auto& word : *list) {
+      if (word.size() >= limits::exec_string_bytes_max)
+        return usage("command: an argument or variable of " + std::to_string(word.size()) + " bytes; allowed: " +
+                     std::to_string(limits::exec_string_bytes_max - 1) + ", what execve takes");
+      total += word.size() + 1 + sizeof(char*);
+    }
+  }
+  if (total > limits::exec_bytes_max)
+    return usage("command: arguments and environment of " + std::to_string(total) + " bytes; allowed: " +
+                 std::to_string(limits::exec_bytes_max) + ", what execve takes");
+  return ok();
+}
+
+}  // namespace
+
+Result<SubmitContext> submit_context_from(const Json& params) {
+  SubmitContext context;
+  auto cwd = string_field(params, "cwd", "/");
+  if (!cwd) return cwd.error();
+  if (cwd->empty() || cwd->front() != '/') return usage("cwd: must be an absolute path");
+  context.cwd = std::move(*cwd);
+  auto mask = unsigned_field(params, "umask", 022, 0777);
+  if (!mask) return mask.error();
+  context.umask = static_cast<std::uint32_t>(*mask);
+  const auto environment = params.find("environment");
+  if (environment == params.end() || environment->is_null()) {
+    context.environment = std::string("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") + '\0';
+    return context;
+  }
+  if (!environment->is_array()) return usage("environment: must be an array of \"K=V\" strings");
+  for (const auto& item : *environment) {
+    auto entry = bytes_from_json(item, "environment");
+    if (!entry) return entry.error();
+    if (entry->find('=') == std::string::npos) return usage("environment: \"" + *entry + "\" has no '='");
+    context.environment += *entry + '\0';
+  }
+  return context;
+}
+
+Result<JobSpec> spec_from(const Json& object, const SubmitContext& context, const std::string& where,
+                          const std::vector<std::string_view>& also_allowed) {
+  const auto at = [&](const Error& error) { return Error{error.code, where + error.context}; };
+  if (!object.is_object()) return at(usage("a job is a JSON object"));
+  JobSpec spec;
+  spec.umask = context.umask;
+  if (auto s = refuse_unknown_keys(object, also_allowed); !s) return at(s.error());
+  if (auto s = read_what_runs(object, spec); !s) return at(s.error());
+  if (auto s = read_environment(object, spec); !s) return at(s.error());
+  if (auto s = read_labels(object, spec); !s) return at(s.error());
+  if (auto s = read_text_fields(object, context, spec); !s) return at(s.error());
+  if (auto s = read_numbers(object, spec); !s) return at(s.error());
+  if (auto s = within_execve(spec, context.environment); !s) return at(s.error());
+  if (spec.name.empty()) spec.name = spec.kind == JobKind::function ? spec.function : "";
+  return spec;
+}
+
+}  // namespace tine::ipc

@@ -39,7 +39,7 @@ bool reap(pid_t child, int& status) {
 }  // namespace
 
 int run_container_init(const std::vector<std::string>& arguments) {
-  become_subreaper();  // where it is not PID 1, it reaps all the same
+  (void)become_subreaper();  // where it is not PID 1, it reaps all the same
   sigset_t awaited;
   ::sigemptyset(&awaited);
   ::sigaddset(&awaited, SIGCHLD);

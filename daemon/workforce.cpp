@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/pidfd.h>
+#include "core/process/pidfd.hpp"
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>

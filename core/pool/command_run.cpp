@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/pidfd.h>
+#include "core/process/pidfd.hpp"
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,15 +51,15 @@ void CommandRun::tick() {
   if (kill_at_ && now >= *kill_at_) {
     kill_at_.reset();
     // The main process last: its end makes the owner kill the rest for good.
-    signal_descendants(SIGKILL);
+    signal_descendants(::getpid(), SIGKILL);
   }
 }
 
 void CommandRun::end_by(Ending ending, double kill_after_s) {
   if (ending_ == Ending::none) ending_ = ending;
   if (kill_after_s > 0) {
-    signal_descendants(SIGTERM);
-    signal_descendants(SIGCONT);
+    signal_descendants(::getpid(), SIGTERM);
+    signal_descendants(::getpid(), SIGCONT);
   }
   kill_at_ = after(kill_after_s);
 }

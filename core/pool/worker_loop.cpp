@@ -274,8 +274,7 @@ class WorkerLoop {
 
 int run_worker(const WorkerContext& context) {
   ::prctl(PR_SET_NAME, "tine-worker");
-  become_subreaper();
-  if (::chdir("/") < 0) return 1;
+  if (!become_subreaper() || ::chdir("/") < 0) return 1;
   return WorkerLoop(context).run();
 }
 

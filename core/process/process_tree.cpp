@@ -2,7 +2,7 @@
 
 #include <dirent.h>
 #include <signal.h>
-#include <sys/pidfd.h>
+#include "core/process/pidfd.hpp"
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -4,7 +4,7 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include "core/process/pidfd.hpp"
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -107,6 +107,12 @@ class Zygote {
     worker_status_ = run_worker({seat, setup_, functions_});
   }
 
+  std::vector<pid_t> worker_pids() const {
+    std::vector<pid_t> pids;
+    for (const auto& [pid, key] : workers_) pids.push_back(pid);
+    return pids;
+  }
+
   /// A worker's orphans have come to us, a subreaper, before its own death could be seen: they end first, then it is told.
   void reap() {
     for (;;) {
@@ -114,7 +120,7 @@ class Zygote {
       if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) return;
       const pid_t pid = info.si_pid;
       const auto found = workers_.find(pid);
-      if (found != workers_.end()) kill_strays([this](pid_t child) { return workers_.contains(child); });
+      if (found != workers_.end()) kill_strays(worker_pids());
       int status = 0;
       while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
       }
@@ -142,7 +148,7 @@ class Zygote {
 
 int run_zygote(int control) {
   ::prctl(PR_SET_NAME, "tine-zygote");
-  become_subreaper();
+  (void)become_subreaper();  // where the kernel refuses, orphans escape to init: the worst case without it
   // It ends with its daemon and its workers, not with somebody's terminal.
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::signal(signal, SIG_IGN);
   return Zygote(control).run();

@@ -61,7 +61,7 @@ Answer run(Call& call) {
 
   Services& services = call.services;
   const Ids ids = park_for<Ids>([&](std::function<void(Ids)> done) {
-    services.jobs.submit({std::move(*spec)}, context->environment, [&](Ids stored) {
+    services.jobs.submit({std::move(*spec)}, context->environment, [&, done](Ids stored) {
       // Before anything else runs on this thread: the order must not go out without the caller's descriptors.
       if (stored && sent) services.jobs.attach(stored->front(), std::move(call.descriptors));
       done(std::move(stored));

@@ -64,7 +64,9 @@ Running::Running(const std::vector<std::string>& argv, const std::vector<std::st
 }
 
 Running::Running(Running&& other) noexcept
-    : pid_(std::exchange(other.pid_, 0)), out_(std::exchange(other.out_, -1)), err_(std::exchange(other.err_, -1)) {}
+    : pid_(std::exchange(other.pid_, 0)),
+      out_(std::exchange(other.out_, -1)),
+      err_(std::exchange(other.err_, -1)) {}
 
 Running& Running::operator=(Running&& other) noexcept {
   if (this == &other) return *this;
@@ -104,7 +106,8 @@ Finished Running::wait(std::chrono::seconds within) {
   const auto deadline = std::chrono::steady_clock::now() + within;
   bool ended = false;
   while (!ended) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) break;
     ended = ::poll(&waits, 1, static_cast<int>(left.count())) > 0;
   }

@@ -8,12 +8,13 @@
 namespace tine::test {
 
 struct Finished {
-  int exit_status = -1;  ///< 128+N: signal N ended it; -1: it was still running after the time, and was killed
+  int exit_status =
+      -1;  ///< 128+N: signal N ended it; -1: it was still running after the time, and was killed
   std::string out, err;
 };
 
-/// A program that runs beside the test. Its stdout and stderr are files: what it leaves behind does not keep wait() from
-/// returning. The destructor kills and reaps it.
+/// A program that runs beside the test. Its stdout and stderr are files: what it leaves behind does not keep
+/// wait() from returning. The destructor kills and reaps it.
 class Running {
  public:
   Running() = default;

@@ -35,9 +35,16 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 }  // namespace
 
 TestDaemon::TestDaemon(DaemonSetup setup) : setup_(std::move(setup)), folder_(new_folder()) {
-  std::vector<std::string> changes = {"TINE_JOB_ID", "TINE_AUTOSTART", "TINE_CONFIG=" + path("tined.json"),
-                                      "TINE_STATE_DIR=" + path("state"), "TINE_SOCKET=" + socket(), "HOME=" + folder_,
-                                      "tine=" TINE_PATH, "tined=" TINED_PATH, "dir=" + folder_, "sock=" + socket()};
+  std::vector<std::string> changes = {"TINE_JOB_ID",
+                                      "TINE_AUTOSTART",
+                                      "TINE_CONFIG=" + path("tined.json"),
+                                      "TINE_STATE_DIR=" + path("state"),
+                                      "TINE_SOCKET=" + socket(),
+                                      "HOME=" + folder_,
+                                      "tine=" TINE_PATH,
+                                      "tined=" TINED_PATH,
+                                      "dir=" + folder_,
+                                      "sock=" + socket()};
   changes.insert(changes.end(), setup_.environment.begin(), setup_.environment.end());
   environment_ = environment_with(changes);
   const std::string two_workers = R"({"pools": [{"name": "default", "size": 2}]})";

@@ -15,8 +15,8 @@ struct DaemonSetup {
   std::vector<std::string> environment;  ///< changes to this process's, as environment_with() takes them
 };
 
-/// A real tined in a folder of its own. The destructor ends it, fails the test when anything that it or its jobs
-/// started is still alive, and removes the folder.
+/// A real tined in a folder of its own. The destructor ends it, fails the test when anything that it or its
+/// jobs started is still alive, and removes the folder.
 class TestDaemon {
  public:
   explicit TestDaemon(DaemonSetup setup = {});
@@ -39,7 +39,7 @@ class TestDaemon {
   pid_t pid() const;
   void start();
   void kill9();
-  void restart();  ///< kill9(), start()
+  void restart();   ///< kill9(), start()
   Finished stop();  ///< SIGTERM, and waits
   std::string log() const;
 

@@ -1,0 +1,133 @@
+#!/bin/sh
+# tine beside its limit and its peers, in interleaved rounds on this machine; only the ratios mean something.
+# run_bench.sh BUILD [--json FILE]
+set -eu
+build=$(cd "${1:?BUILD}" && pwd)
+shift
+json=
+case ${1:-} in
+  --json) json=${2:?"--json wants a file"} ;;
+  '') ;;
+  *) echo "run_bench.sh: '$1' is not known; allowed: --json FILE" >&2; exit 2 ;;
+esac
+tine=$build/tine
+bench=$build/tests/bench
+rounds=${TINE_BENCH_ROUNDS:-5}
+jobs=${TINE_BENCH_JOBS:-5000}
+submits=${TINE_BENCH_SUBMITS:-300}
+queued=${TINE_BENCH_QUEUED:-100000}
+
+folder=$(mktemp -d)
+memory=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+servers=
+unset TINE_JOB_ID
+export TINE_AUTOSTART=0 TINE_CONFIG="$folder/tined.json"
+place() { export TINE_STATE_DIR="$1/state" TINE_SOCKET="$1/state/tine.sock"; }
+clean_up() {
+  for one in "$folder" "$memory"; do
+    place "$one"
+    "$tine" shutdown --now 2>/dev/null || true
+  done
+  for pid in $servers; do kill "$pid" 2>/dev/null || true; done
+  TS_SOCKET=$folder/tsp tsp -K >/dev/null 2>&1 || true
+  rm -rf "$folder" "$memory"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+wait_for() { # COMMAND...
+  tries=0
+  until "$@" >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 400 ] || { echo "run_bench.sh: no answer from $*" >&2; exit 69; }
+    sleep 0.05
+  done
+}
+start_tined() { # FOLDER
+  place "$1"
+  "$build/tined" >"$1/log" 2>&1 &
+  wait_for "$tine" ping
+}
+seconds() { "$bench/time_command" "$@"; }
+keep() { printf '%s\n' "$2" >>"$folder/$1.times"; }
+median() { sort -n "$folder/$1.times" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+has() { command -v "$1" >/dev/null; }
+
+results=
+row() { # NAME VALUE GATE
+  printf '%-62s %8s   %s\n' "$1" "$2" "$3"
+  results="$results${results:+,}
+  {\"name\": \"$1\", \"value\": $2, \"gate\": \"$3\"}"
+}
+ratio() { awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { printf "%.3f", a / b }'; }
+
+printf '{"pools": [{"name": "default", "size": 2}], "keep_jobs": 1000000}\n' >"$folder/tined.json"
+start_tined "$folder"
+start_tined "$memory"
+"$bench/limit_submit" serve "$folder/sync" "$folder/sync.log" sync &
+servers="$servers $!"
+"$bench/limit_submit" serve "$memory/nosync" "$memory/nosync.log" nosync &
+servers="$servers $!"
+wait_for test -S "$folder/sync"
+wait_for test -S "$memory/nosync"
+i=0
+while [ "$i" -lt "$jobs" ]; do
+  echo '{"command": ["/bin/true"]}'
+  i=$((i + 1))
+done >"$folder/batch"
+yes word | head -n "$jobs" >"$folder/words"
+export jobs folder tine
+
+echo "rounds: $rounds, interleaved"
+round=0
+while [ "$round" -lt "$rounds" ]; do
+  round=$((round + 1))
+  place "$folder"
+  keep limit_pool "$(seconds 1 "$bench/limit_pool" "$jobs" /bin/true)"
+  keep tine_batch "$(seconds 1 "$tine" batch --wait "$folder/batch")"
+  # shellcheck disable=SC2016
+  keep xargs "$(seconds 1 sh -c 'exec xargs -P2 -n1 /bin/true <"$folder/words"')"
+  keep limit_sync "$(seconds "$submits" "$bench/limit_submit" ask "$folder/sync")"
+  keep tine_sync "$(seconds "$submits" "$tine" submit /bin/true)"
+  "$tine" wait --all
+  place "$memory"
+  keep limit_nosync "$(seconds "$submits" "$bench/limit_submit" ask "$memory/nosync")"
+  keep tine_memory "$(seconds "$submits" "$tine" submit /bin/true)"
+  "$tine" wait --all
+  if has tsp; then
+    keep tsp "$(TS_SOCKET=$folder/tsp TMPDIR=$memory seconds "$submits" tsp -n /bin/true)"
+    TS_SOCKET=$folder/tsp tsp -w >/dev/null 2>&1 || true
+    TS_SOCKET=$folder/tsp tsp -C >/dev/null 2>&1 || true
+  fi
+done
+
+row "batch of $jobs /bin/true: speed against spawn+capture+wait" "$(ratio limit_pool tine_batch)" ">= 0.85"
+row "batch of $jobs /bin/true: speed against xargs -P2 -n1" "$(ratio xargs tine_batch)" ">= 1.4"
+row "one submit: time against connect+fdatasync+reply" "$(ratio tine_sync limit_sync)" "<= 1.25"
+row "one submit, state in memory: time against the same, no sync" "$(ratio tine_memory limit_nosync)" "<= 1.6"
+if has tsp; then row "one submit, state in memory: time against tsp -n" "$(ratio tine_memory tsp)" "<= 1"; fi
+
+# What waits in line must cost little and slow nothing down.
+place "$folder"
+daemon_pid() { "$tine" ping --json | sed 's/.*"pid": *\([0-9]*\).*/\1/'; }
+rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$(daemon_pid)/status"; }
+"$tine" wait --all
+"$tine" submit sleep 86400 >/dev/null
+"$tine" submit sleep 86400 >/dev/null
+keep submit_empty "$(seconds 100 "$tine" submit /bin/true)"
+keep status_empty "$(seconds 100 "$tine" status)"
+before=$(rss_kb)
+yes '{"command": ["/bin/true"]}' | head -n "$queued" | "$tine" batch - >/dev/null
+after=$(rss_kb)
+keep submit_full "$(seconds 100 "$tine" submit /bin/true)"
+keep status_full "$(seconds 100 "$tine" status)"
+row "$queued queued: KB of tined's memory each" \
+  "$(awk -v a="$after" -v b="$before" -v n="$queued" 'BEGIN { printf "%.3f", (a - b) / n }')" "<= 1"
+row "$queued queued: time of a submit against an empty queue" "$(ratio submit_full submit_empty)" "<= 2"
+row "$queued queued: time of a status against an empty queue" "$(ratio status_full status_empty)" "<= 2"
+kill -9 "$(daemon_pid)"
+began=$(date +%s.%N)
+start_tined "$folder"
+row "$queued queued: seconds to restart" "$(awk -v a="$(date +%s.%N)" -v b="$began" 'BEGIN { printf "%.3f", a - b }')" "<= 2"
+
+if [ -n "$json" ]; then printf '[%s\n]\n' "$results" >"$json"; fi

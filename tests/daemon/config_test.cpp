@@ -1,0 +1,35 @@
+#include "daemon/config.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace tine;
+
+namespace {
+std::string refusal(const char* text) { return parse_config(text, "/x/tined.json").error().message(); }
+}  // namespace
+
+TEST_CASE("config: an empty one is the defaults") {
+  const auto config = parse_config("{}", "/x/tined.json");
+  REQUIRE(config);
+  CHECK(config->pools.size() == 1);
+  CHECK(config->pools[0].name == "default");
+  CHECK(config->drain_timeout_s == 8);
+}
+
+TEST_CASE("config: takes comments, and paths below its folder") {
+  const auto config = parse_config("{ // why\n \"modules\": [\"libfoo.so\", \"/a/b.so\"]}", "/x/tined.json");
+  REQUIRE(config);
+  CHECK(config->modules == std::vector<std::string>{"/x/libfoo.so", "/a/b.so"});
+}
+
+TEST_CASE("config: says the file, the line, the key and what is allowed") {
+  CHECK(refusal("{\n\n\"pols\": []}").find("/x/tined.json:3: pols: unknown key; allowed: pools") == 0);
+  CHECK(refusal("{\"keep_jobs\": -1}").find("keep_jobs: must be a whole number from 1") != std::string::npos);
+  CHECK(refusal("{\"pools\": [{\"name\": \"a\", \"size\": 0}]}").find("size") != std::string::npos);
+  CHECK(refusal("{\"pools\": [{\"name\": \"a\", \"size\": 1025}]}").find("1024") != std::string::npos);
+  CHECK(refusal("{\"durability\": \"maybe\"}").find("power") != std::string::npos);
+  CHECK(refusal("{\n\"a\": }").find("/x/tined.json:2: not JSON") == 0);
+  CHECK(refusal("{\"pools\": [{\"name\": \"a\"}, {\"name\": \"a\"}]}").find("two pools") != std::string::npos);
+}
+
+TEST_CASE("config: this machine has a CPU") { CHECK(usable_cpus() >= 1); }

@@ -45,7 +45,8 @@ std::string daemon_program() {
   return "tined";
 }
 
-/// Runs `tined -d` to its end, which comes once the daemon listens. Its exit status, or -1: it could not be run.
+/// Runs `tined -d` to its end, which comes once the daemon listens. Its exit status, or -1: it could not be
+/// run.
 int run_daemon_starter(const Invocation& invocation) {
   std::string program = daemon_program(), socket = invocation.socket, state_dir = invocation.state_dir;
   std::string words[] = {"-d", "--socket", "--state-dir"};
@@ -57,8 +58,9 @@ int run_daemon_starter(const Invocation& invocation) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, 2, 1);      // our stdout is data
-  posix_spawn_file_actions_addclosefrom_np(&actions, 3);  // a daemon must not hold the caller's locks and pipes
+  posix_spawn_file_actions_adddup2(&actions, 2, 1);  // our stdout is data
+  posix_spawn_file_actions_addclosefrom_np(&actions,
+                                           3);  // a daemon must not hold the caller's locks and pipes
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t defaults;
@@ -104,8 +106,8 @@ Reached reach_daemon(const Invocation& invocation, Autostart autostart) {
   if (!socket) return failed(invocation, socket.error(), "");
 
   auto client = ipc::Client::connect(*socket);
-  if (!client && nobody_listens(client.error()) && autostart == Autostart::allowed && invocation.may_autostart &&
-      environment_allows()) {
+  if (!client && nobody_listens(client.error()) && autostart == Autostart::allowed &&
+      invocation.may_autostart && environment_allows()) {
     const int status = run_daemon_starter(invocation);
     if (status > 0 && status != already_running) {
       Reached reached;
@@ -127,7 +129,8 @@ Reached reach_daemon(const Invocation& invocation, Autostart autostart) {
 Result<ipc::Client> redial(const std::string& socket) {
   auto client = connect_within(socket, redial_for, redial_every);
   if (!client && nobody_listens(client.error()))
-    return make_error(Errc::unavailable, "the daemon went away, and none answered at " + socket + " for 10 s");
+    return make_error(Errc::unavailable,
+                      "the daemon went away, and none answered at " + socket + " for 10 s");
   return client;
 }
 

@@ -20,7 +20,7 @@ struct Flow {
   const char *offset_key, *bytes_key, *end_key;
   bool wanted = true;
   std::uint64_t offset = 0;
-  bool at_end = false;                       ///< all that the daemon has was read
+  bool at_end = false;                      ///< all that the daemon has was read
   std::optional<std::uint64_t> last_lines;  ///< still holding back, until the end is seen
   std::string held;
 
@@ -46,7 +46,8 @@ Result<std::string> piece_of(const Json& reply, const char* key) {
 }
 
 /// Takes one reply's share of a stream. False: the writer wants no more.
-Result<bool> advance(Flow& flow, const Json& reply, const std::function<bool(Stream, std::string_view)>& write) {
+Result<bool> advance(Flow& flow, const Json& reply,
+                     const std::function<bool(Stream, std::string_view)>& write) {
   auto piece = piece_of(reply, flow.bytes_key);
   if (!piece) return piece.error();
   flow.offset += piece->size();
@@ -64,22 +65,25 @@ Result<bool> advance(Flow& flow, const Json& reply, const std::function<bool(Str
 
 Status read_output(Reached& daemon, JobId id, const OutputWish& wish,
                    const std::function<bool(Stream, std::string_view)>& write) {
-  Flow flows[] = {{Stream::out, "stdout_offset", "stdout_base64", "stdout_end", wish.out, 0, false, wish.last_lines, {}},
-                  {Stream::err, "stderr_offset", "stderr_base64", "stderr_end", wish.err, 0, false, wish.last_lines, {}}};
+  Flow flows[] = {
+      {Stream::out, "stdout_offset", "stdout_base64", "stdout_end", wish.out, 0, false, wish.last_lines, {}},
+      {Stream::err, "stderr_offset", "stderr_base64", "stderr_end", wish.err, 0, false, wish.last_lines, {}}};
   const auto question = [&] {
     Json params{{"id", id}};
     for (const auto& flow : flows) params[flow.offset_key] = flow.offset;
     return params;
   };
   for (;;) {
-    const auto reply = wish.follow ? ask_outliving(daemon, "logs", question) : daemon.client.call("logs", question());
+    const auto reply =
+        wish.follow ? ask_outliving(daemon, "logs", question) : daemon.client.call("logs", question());
     if (!reply) return reply.error();
     for (auto& flow : flows) {
       const auto goes_on = advance(flow, *reply, write);
       if (!goes_on) return goes_on.error();
       if (!*goes_on) return ok();
     }
-    if (!std::all_of(std::begin(flows), std::end(flows), [](const Flow& f) { return f.at_end || !f.wanted; })) continue;
+    if (!std::all_of(std::begin(flows), std::end(flows), [](const Flow& f) { return f.at_end || !f.wanted; }))
+      continue;
     if (!wish.follow || reply->value("ended", true)) return ok();
     ::poll(nullptr, 0, follow_every_ms);
   }

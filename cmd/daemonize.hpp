@@ -4,8 +4,8 @@
 
 namespace tine {
 
-/// `tined -d`: starts tined with `arguments` in a session of its own, waits until clients can connect, and returns 0;
-/// otherwise the exit code that it ended with. Its standard error is ours until it is ready.
+/// `tined -d`: starts tined with `arguments` in a session of its own, waits until clients can connect, and
+/// returns 0; otherwise the exit code that it ended with. Its standard error is ours until it is ready.
 int start_in_background(std::vector<std::string> arguments);
 
 /// In the background tined, when clients can connect: tells who waits, and lets go of its terminal.

@@ -29,8 +29,8 @@ int exit_code_of_record(const Json& record) {
   const auto state = job_state_from(state_of(record)).value_or(JobState::lost);
   const auto reason = text(record, "reason") == "dependency" ? Reason::dependency : Reason::none;
   if (reason == Reason::dependency) return 125;
-  return exit_code_of_job(state, reason, is_function(record) ? JobKind::function : JobKind::command, code_of(record),
-                          signal_of(record));
+  return exit_code_of_job(state, reason, is_function(record) ? JobKind::function : JobKind::command,
+                          code_of(record), signal_of(record));
 }
 
 bool succeeded(const Json& record) { return state_of(record) == "succeeded"; }

@@ -34,10 +34,14 @@ bool is_too_deep(std::string_view json) {
   bool quoted = false;
   for (std::size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
-    if (quoted && c == '\\') ++i;
-    else if (c == '"') quoted = !quoted;
-    else if (!quoted && (c == '[' || c == '{') && ++depth > limits::json_depth_max - 8) return true;
-    else if (!quoted && (c == ']' || c == '}')) --depth;
+    if (quoted && c == '\\')
+      ++i;
+    else if (c == '"')
+      quoted = !quoted;
+    else if (!quoted && (c == '[' || c == '{') && ++depth > limits::json_depth_max - 8)
+      return true;
+    else if (!quoted && (c == ']' || c == '}'))
+      --depth;
   }
   return false;
 }
@@ -54,9 +58,11 @@ Result<Json> parse_args(std::string_view text) {
 Status put_body(Json& params, const SpecWords& words, const Words& command) {
   const int given = !command.empty() + words.shell.has_value() + words.function.has_value();
   if (given != 1)
-    return make_error(Errc::usage, std::string(given ? "more than one thing" : "nothing") +
-                                       " to run; allowed: one of -- CMD ARG..., --shell 'STRING', --fn NAME [--args JSON]");
-  if (words.args && !words.function) return make_error(Errc::usage, "--args is given without --fn; allowed: with --fn NAME");
+    return make_error(
+        Errc::usage, std::string(given ? "more than one thing" : "nothing") +
+                         " to run; allowed: one of -- CMD ARG..., --shell 'STRING', --fn NAME [--args JSON]");
+  if (words.args && !words.function)
+    return make_error(Errc::usage, "--args is given without --fn; allowed: with --fn NAME");
   if (words.shell) params["shell"] = ipc::to_wire(*words.shell);
   if (!command.empty()) {
     auto& argv = params["command"] = Json::array();
@@ -78,13 +84,15 @@ Status put_pairs(Json& params, const char* option, const char* key, const Words&
   for (const auto pair : pairs) {
     const auto equals = pair.find('=');
     if (equals == std::string_view::npos || equals == 0 || !is_utf8(pair.substr(0, equals)))
-      return make_error(Errc::usage, std::string(option) + " " + std::string(pair) + " is no pair; allowed: K=V");
+      return make_error(Errc::usage,
+                        std::string(option) + " " + std::string(pair) + " is no pair; allowed: K=V");
     object[std::string(pair.substr(0, equals))] = ipc::to_wire(pair.substr(equals + 1));
   }
   return ok();
 }
 
-Status put_duration(Json& params, const char* option, const char* key, const std::optional<std::string_view>& text) {
+Status put_duration(Json& params, const char* option, const char* key,
+                    const std::optional<std::string_view>& text) {
   if (!text) return ok();
   const auto seconds = parse_duration_s(*text);
   if (!seconds) return of_option(option, seconds.error());
@@ -128,7 +136,8 @@ void declare(Options& options, SpecWords& words) {
   options.values("--label", "K=V", words.labels, "a label to list by; several");
   options.value("-t,--timeout", "D", words.timeout, "end it after D: 500ms 30s 5m 2h 1d");
   options.value("--kill-after", "D", words.kill_after, "from TERM to KILL (10s)");
-  options.value("--callback", "SHELL STRING", words.callback, "run when it has ended, the record on its stdin");
+  options.value("--callback", "SHELL STRING", words.callback,
+                "run when it has ended, the record on its stdin");
   options.value("--shell", "STRING", words.shell, "run /bin/sh -c STRING instead of a command");
   options.value("--fn", "NAME", words.function, "call a function instead of a command");
   options.value("--args", "JSON", words.args, "the function's arguments: a JSON array");
@@ -141,15 +150,17 @@ Result<Json> to_params(const SpecWords& words, const Words& command) {
   put_text(params, "name", words.name);
   put_text(params, "pool", words.pool);
   put_text(params, "callback", words.callback);
-  if (words.workdir) params["workdir"] = ipc::to_wire(absolute_path(std::string(*words.workdir), current_folder()));
+  if (words.workdir)
+    params["workdir"] = ipc::to_wire(absolute_path(std::string(*words.workdir), current_folder()));
   if (words.priority) {
     const auto priority = parse_integer(*words.priority, INT32_MIN, INT32_MAX);
     if (!priority) return of_option("--priority", priority.error());
     params["priority"] = *priority;
   }
-  for (const auto& put : {put_pairs(params, "--env", "env", words.env), put_pairs(params, "--label", "labels", words.labels),
-                          put_duration(params, "--timeout", "timeout", words.timeout),
-                          put_duration(params, "--kill-after", "kill_after", words.kill_after)}) {
+  for (const auto& put :
+       {put_pairs(params, "--env", "env", words.env), put_pairs(params, "--label", "labels", words.labels),
+        put_duration(params, "--timeout", "timeout", words.timeout),
+        put_duration(params, "--kill-after", "kill_after", words.kill_after)}) {
     if (!put) return put.error();
   }
   if (words.clean_env) params["clean_env"] = true;
@@ -174,7 +185,8 @@ Result<UniqueFd> open_stdin_file(std::string_view path) {
   // O_NONBLOCK: a pipe without a writer must not hold the submit up.
   UniqueFd file(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat about {};
-  if (!file || ::fstat(file.get(), &about) < 0) return make_error(Errc::io, errno_error("--stdin " + name).message());
+  if (!file || ::fstat(file.get(), &about) < 0)
+    return make_error(Errc::io, errno_error("--stdin " + name).message());
   if (S_ISDIR(about.st_mode)) return make_error(Errc::io, "--stdin " + name + ": is a folder");
   return file;
 }

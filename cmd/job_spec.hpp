@@ -9,7 +9,8 @@ namespace tine::cmd {
 
 /// The SPEC of run and submit, as words.
 struct SpecWords {
-  std::optional<std::string_view> name, pool, priority, workdir, timeout, kill_after, callback, shell, function, args;
+  std::optional<std::string_view> name, pool, priority, workdir, timeout, kill_after, callback, shell,
+      function, args;
   std::optional<std::string_view> stdin_from;  ///< submit alone sends it; run opens it itself
   Words env, labels;
   bool clean_env = false;

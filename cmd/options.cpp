@@ -28,11 +28,13 @@ Result<std::size_t> take_global(const Words& words, std::size_t at, Invocation& 
   const auto word = words[at];
   if (word == "--json") return invocation.json = true, std::size_t{1};
   if (word == "--no-autostart") return invocation.may_autostart = false, std::size_t{1};
-  for (const auto& [name, target] : {std::pair<std::string_view, std::string*>{"--socket", &invocation.socket},
-                                     {"--state-dir", &invocation.state_dir}}) {
+  for (const auto& [name, target] :
+       {std::pair<std::string_view, std::string*>{"--socket", &invocation.socket},
+        {"--state-dir", &invocation.state_dir}}) {
     const bool joined = word.size() > name.size() && word.starts_with(name) && word[name.size()] == '=';
     if (!joined && word != name) continue;
-    if (!joined && at + 1 == words.size()) return make_error(Errc::usage, std::string(name) + " needs a value: a path");
+    if (!joined && at + 1 == words.size())
+      return make_error(Errc::usage, std::string(name) + " needs a value: a path");
     *target = joined ? word.substr(name.size() + 1) : words[at + 1];
     if (target->empty()) return make_error(Errc::usage, std::string(name) + " is empty; allowed: a path");
     return std::size_t{joined ? 1u : 2u};
@@ -52,8 +54,9 @@ std::optional<int> parse_globals(Words words, Invocation& invocation) {
     const auto taken = take_global(words, at, invocation);
     if (!taken) return fail(invocation, taken.error());
     if (*taken == 0) {
-      return fail_usage(invocation, std::string(word) + " is no option before the verb; allowed: --socket PATH, "
-                                                        "--state-dir DIR, --json, --no-autostart, --help, --version");
+      return fail_usage(invocation, std::string(word) +
+                                        " is no option before the verb; allowed: --socket PATH, "
+                                        "--state-dir DIR, --json, --no-autostart, --help, --version");
     }
     at += *taken;
   }
@@ -100,7 +103,8 @@ Error Options::unknown(std::string_view name) const {
   return make_error(Errc::usage, what + "--json, --socket, --state-dir, --no-autostart, --help");
 }
 
-Status Options::push(Scan& scan, const Definition& definition, std::string_view name, std::string_view value) {
+Status Options::push(Scan& scan, const Definition& definition, std::string_view name,
+                     std::string_view value) {
   scan.arguments.emplace_back(name);
   if (!definition.placeholder) return ok();
   scan.arguments.push_back(std::to_string(scan.values.size()));
@@ -154,7 +158,8 @@ Status Options::scan(Scan& scan) {
       scan.arguments = {"--help"};
       return ok();
     }
-    const auto global = is_option ? take_global(scan.words, scan.at, invocation_) : Result<std::size_t>(std::size_t{0});
+    const auto global =
+        is_option ? take_global(scan.words, scan.at, invocation_) : Result<std::size_t>(std::size_t{0});
     if (!global) return global.error();
     scan.at += *global ? *global : 1;
     if (*global) continue;

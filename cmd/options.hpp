@@ -13,10 +13,10 @@ using Words = std::vector<std::string_view>;  ///< into argv, which outlives all
 
 /// What was asked for, before the verb has looked at its own options.
 struct Invocation {
-  std::string verb;         ///< as the user typed it; with its subcommand ("pool add") once that is known
-  Words words;              ///< what follows the verb, --socket, --json … taken out as they are found
-  std::string socket;       ///< --socket, "": not given
-  std::string state_dir;    ///< --state-dir, "": not given
+  std::string verb;       ///< as the user typed it; with its subcommand ("pool add") once that is known
+  Words words;            ///< what follows the verb, --socket, --json … taken out as they are found
+  std::string socket;     ///< --socket, "": not given
+  std::string state_dir;  ///< --state-dir, "": not given
   bool json = false;
   bool may_autostart = true;
 };
@@ -33,7 +33,8 @@ class Options {
 
   /// `names` as in CLI11: "-n,--name". The last of several wins.
   void flag(const char* names, bool& target, const char* help);
-  void value(const char* names, const char* placeholder, std::optional<std::string_view>& target, const char* help);
+  void value(const char* names, const char* placeholder, std::optional<std::string_view>& target,
+             const char* help);
   void values(const char* names, const char* placeholder, Words& target, const char* help);
 
   /// The first word that is no option ends the options: the rest is a command.

@@ -16,7 +16,8 @@ JobId parse_id(std::string_view text) {
 }
 
 Error malformed(std::string_view word) {
-  return make_error(Errc::usage, "'" + std::string(word) + "' names no job; allowed: an id, a range as 12-111, or last");
+  return make_error(Errc::usage,
+                    "'" + std::string(word) + "' names no job; allowed: an id, a range as 12-111, or last");
 }
 
 std::string text_of(const std::pair<JobId, JobId>& range) {
@@ -41,7 +42,8 @@ Status append_range(ipc::Client& client, const std::pair<JobId, JobId>& range, s
 }  // namespace
 
 Result<Selection> parse_selection(const Words& words) {
-  if (words.empty()) return make_error(Errc::usage, "no job named; allowed: an id, a range as 12-111, or last");
+  if (words.empty())
+    return make_error(Errc::usage, "no job named; allowed: an id, a range as 12-111, or last");
   Selection selection;
   for (const auto word : words) {
     if (word == "last") {
@@ -52,7 +54,8 @@ Result<Selection> parse_selection(const Words& words) {
     const JobId from = parse_id(word.substr(0, dash));
     const JobId to = dash == std::string_view::npos ? from : parse_id(word.substr(dash + 1));
     if (from == 0 || to == 0) return malformed(word);
-    if (to < from) return make_error(Errc::usage, "the range " + std::string(word) + " is reversed; allowed: low-high");
+    if (to < from)
+      return make_error(Errc::usage, "the range " + std::string(word) + " is reversed; allowed: low-high");
     selection.ranges.emplace_back(from, to);
   }
   return selection;
@@ -66,9 +69,9 @@ Json to_params(const Selection& selection) {
   return params;
 }
 
-Status pin_last(ipc::Client& client, Selection& selection) {
+Status pin_last(Reached& daemon, Selection& selection) {
   if (!selection.last) return ok();
-  const auto newest = client.call("list", {{"limit", 1}});
+  const auto newest = ask_outliving(daemon, "list", [] { return Json{{"limit", 1}}; });
   if (!newest) return newest.error();
   if (newest->at("jobs").empty()) return make_error(Errc::absent, "there is no last job: no job is known");
   const auto id = newest->at("jobs").back().at("id").get<JobId>();
@@ -77,13 +80,13 @@ Status pin_last(ipc::Client& client, Selection& selection) {
   return ok();
 }
 
-Result<std::vector<JobId>> existing_ids(ipc::Client& client, Selection selection) {
-  if (const auto pinned = pin_last(client, selection); !pinned) return pinned.error();
+Result<std::vector<JobId>> existing_ids(Reached& daemon, Selection selection) {
+  if (const auto pinned = pin_last(daemon, selection); !pinned) return pinned.error();
   std::vector<JobId> ids;
   for (const auto& range : selection.ranges) {
     if (range.first == range.second) {
       ids.push_back(range.first);
-    } else if (const auto appended = append_range(client, range, ids); !appended) {
+    } else if (const auto appended = append_range(daemon.client, range, ids); !appended) {
       return appended.error();
     }
   }

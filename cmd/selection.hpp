@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "cmd/options.hpp"
+#include "cmd/outliving.hpp"
 #include "core/job/job.hpp"
 #include "ipc/client.hpp"
 
@@ -22,10 +23,10 @@ ipc::Json to_params(const Selection& selection);
 
 /// Turns `last` into an id, so that the same jobs are meant when the question is asked again.
 /// Errors: Errc::absent when there is no job; what the daemon says.
-Status pin_last(ipc::Client& client, Selection& selection);
+Status pin_last(Reached& daemon, Selection& selection);
 
 /// The ids of the jobs that there are. A plain id is taken as it is; a range asks which of it exist.
 /// Errors: Errc::absent for a range without any; what the daemon says.
-Result<std::vector<JobId>> existing_ids(ipc::Client& client, Selection selection);
+Result<std::vector<JobId>> existing_ids(Reached& daemon, Selection selection);
 
 }  // namespace tine::cmd

@@ -25,7 +25,8 @@ int main(int argc, char** argv) {
 
   Invocation invocation;
   try {
-    if (const auto over = parse_globals(Words(argv + (argc > 0 ? 1 : 0), argv + argc), invocation)) return *over;
+    if (const auto over = parse_globals(Words(argv + (argc > 0 ? 1 : 0), argv + argc), invocation))
+      return *over;
     const Verb* verb = find_verb(invocation.verb);
     if (!verb) return fail_usage(invocation, "no such verb; " + did_you_mean(invocation.verb));
     return verb->run(invocation);

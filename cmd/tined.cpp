@@ -36,8 +36,10 @@ void describe(CLI::App& app, Options& options) {
   app.add_option("--config", options.config, "the configuration file");
   app.add_option("--socket", options.socket, "the socket that clients connect to");
   app.add_option("--state-dir", options.state_dir, "the folder of jobs, outputs and the socket");
-  app.add_option("--workers", options.workers, "the size of pools that name none")->check(CLI::Range(1u, limits::pool_size_max));
-  app.add_option("--log-level", options.log_level, "what is logged")->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  app.add_option("--workers", options.workers, "the size of pools that name none")
+      ->check(CLI::Range(1u, limits::pool_size_max));
+  app.add_option("--log-level", options.log_level, "what is logged")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   app.add_option("--log-format", options.log_format, "how")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--ready-fd", options.ready_fd)->group("");
   app.add_flag("-d,--daemonize", options.daemonize, "start in the background; back when clients can connect");
@@ -99,7 +101,8 @@ int serve(const Options& options) {
 int main(int argc, char** argv) {
   tine::open_standard_descriptors();
   if (argc == 3 && std::string_view(argv[1]) == "--zygote") ::_exit(tine::run_zygote(std::atoi(argv[2])));
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);  // nohup's and cron's habits are not the jobs'
+  for (int signal = 1; signal < NSIG; ++signal)
+    ::signal(signal, SIG_DFL);  // nohup's and cron's habits are not the jobs'
   ::signal(SIGPIPE, SIG_IGN);
   Options options;
   CLI::App app("tined: the daemon of tine, a task runner", "tined");

@@ -17,12 +17,15 @@ class JsonFormatter final : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& into) override {
     spdlog::memory_buf_t time;
-    spdlog::pattern_formatter("%Y-%m-%dT%H:%M:%S.%fZ", spdlog::pattern_time_type::utc, "").format(message, time);
+    spdlog::pattern_formatter("%Y-%m-%dT%H:%M:%S.%fZ", spdlog::pattern_time_type::utc, "")
+        .format(message, time);
     const auto level = spdlog::level::to_string_view(message.level);
-    const nlohmann::ordered_json line = {{"time", std::string(time.data(), time.size())},
-                                         {"level", std::string(level.data(), level.size())},
-                                         {"message", std::string(message.payload.data(), message.payload.size())}};
-    const std::string text = line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    const nlohmann::ordered_json line = {
+        {"time", std::string(time.data(), time.size())},
+        {"level", std::string(level.data(), level.size())},
+        {"message", std::string(message.payload.data(), message.payload.size())}};
+    const std::string text =
+        line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
     into.append(text.data(), text.data() + text.size());
   }
   std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<JsonFormatter>(); }

@@ -89,7 +89,9 @@ void Callbacks::begin(const std::string& keeper_key, JobId id) {
         order.kind = OrderKind::callback;
         order.spec = encode(callback_spec(found->row->spec, timeout_s_));
         order.environment = std::move(found->environment);
-        order.stdin_bytes = ipc::record_from(*found->row).dump(-1, ' ', false, ipc::OrderedJson::error_handler_t::replace) + "\n";
+        order.stdin_bytes =
+            ipc::record_from(*found->row).dump(-1, ' ', false, ipc::OrderedJson::error_handler_t::replace) +
+            "\n";
         workforce_->order(*keeper->second, order, {});
       });
 }
@@ -100,16 +102,17 @@ void Callbacks::ended(Worker& keeper, std::uint64_t seq, const Outcome& outcome)
   std::optional<int> exit_code = outcome.exit_code;
   if (!exit_code && outcome.signal) exit_code = 128 + *outcome.signal;
   if (outcome.state == JobState::timed_out) exit_code = 124;
-  store_.submit([id, succeeded, exit_code](JobTable& table) { return table.callback_ends(id, succeeded, exit_code); },
-                [this, id, key = keeper.seat.key, seq](Status status) {
-                  running_.erase(id);
-                  if (!status) {
-                    // Its end is not on disk: told again, rather than forgotten.
-                    spdlog::error("callback of job {}: {}", id, status.error().message());
-                    return add(id);
-                  }
-                  workforce_->stored(key, seq);
-                });
+  store_.submit(
+      [id, succeeded, exit_code](JobTable& table) { return table.callback_ends(id, succeeded, exit_code); },
+      [this, id, key = keeper.seat.key, seq](Status status) {
+        running_.erase(id);
+        if (!status) {
+          // Its end is not on disk: told again, rather than forgotten.
+          spdlog::error("callback of job {}: {}", id, status.error().message());
+          return add(id);
+        }
+        workforce_->stored(key, seq);
+      });
 }
 
 void Callbacks::keeper_died(Worker& keeper, std::optional<Spool::Offer> unfinished) {

@@ -9,8 +9,9 @@
 
 namespace tine {
 
-/// Runs `--callback` commands: when the end is stored, outside the pools' slots, in keepers of their own (workers of a
-/// hidden pool), the job record on stdin. At least once: one whose end nobody saw is run again with the same event id.
+/// Runs `--callback` commands: when the end is stored, outside the pools' slots, in keepers of their own
+/// (workers of a hidden pool), the job record on stdin. At least once: one whose end nobody saw is run again
+/// with the same event id.
 class Callbacks {
  public:
   static constexpr const char* pool_name = "(callbacks)";

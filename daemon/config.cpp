@@ -41,8 +41,10 @@ class Reader {
                                std::uint64_t least, std::uint64_t greatest) const {
     if (!object.contains(key)) return fallback;
     const Json& value = object[key];
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < least || value.get<std::uint64_t>() > greatest)
-      return wrong(key, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(greatest));
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < least ||
+        value.get<std::uint64_t>() > greatest)
+      return wrong(
+          key, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(greatest));
     return value.get<std::uint64_t>();
   }
 
@@ -61,7 +63,8 @@ class Reader {
   std::size_t line_of(const std::string& key) const {
     const auto at = text_.find('"' + key + '"');
     if (at == std::string::npos) return 1;
-    return 1 + static_cast<std::size_t>(std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
+    return 1 + static_cast<std::size_t>(
+                   std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
   }
   const std::string& text_;
   const std::string& path_;
@@ -69,7 +72,8 @@ class Reader {
 
 bool is_name(const std::string& name) {
   return !name.empty() && name.size() <= limits::name_bytes_max &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; });
+         std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; });
 }
 
 Result<PoolConfig> read_pool(const Reader& reader, const Json& item) {
@@ -143,18 +147,22 @@ double cgroup_quota() {
 
 Result<Config> parse_config(const std::string& text, const std::string& path) {
   const Reader reader(text, path);
-  if (ipc::too_deep_at(text)) return make_error(Errc::usage, path + ": nested deeper than " + std::to_string(limits::json_depth_max));
+  if (ipc::too_deep_at(text))
+    return make_error(Errc::usage, path + ": nested deeper than " + std::to_string(limits::json_depth_max));
   Json root;
   try {
     root = Json::parse(text, nullptr, true, /*ignore_comments=*/true);
   } catch (const Json::parse_error& error) {
-    const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte ? error.byte - 1 : 0, text.size()));
+    const auto end =
+        text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte ? error.byte - 1 : 0, text.size()));
     return make_error(Errc::usage, path + ":" + std::to_string(1 + std::count(text.begin(), end, '\n')) +
                                        ": not JSON (// comments are allowed)");
   }
   if (!root.is_object()) return make_error(Errc::usage, path + ":1: must be one JSON object");
   Config config;
-  if (auto s = reader.refuse_unknown(root, {"pools", "modules", "durability", "keep_jobs", "drain_timeout", "callback_timeout"}); !s)
+  if (auto s = reader.refuse_unknown(
+          root, {"pools", "modules", "durability", "keep_jobs", "drain_timeout", "callback_timeout"});
+      !s)
     return s.error();
   if (auto s = read_pools(reader, root, config); !s) return s.error();
   if (auto s = read_modules(reader, root, path, config); !s) return s.error();

@@ -15,8 +15,8 @@ struct PoolConfig {
 
 /// configs/tined.json, checked. Every member is at its default where the file says nothing.
 struct Config {
-  std::vector<PoolConfig> pools;      ///< never empty: `default` stands in
-  std::vector<std::string> modules;   ///< absolute paths
+  std::vector<PoolConfig> pools;     ///< never empty: `default` stands in
+  std::vector<std::string> modules;  ///< absolute paths
   Durability durability = Durability::power;
   std::uint64_t keep_jobs = 100000;
   double drain_timeout_s = 8;

@@ -19,13 +19,31 @@ constexpr double drain_kill_after_s = 1;
 
 class Daemon {
  public:
-  Daemon(const Config& config, const DaemonOptions& options, std::unique_ptr<Store> store, asio::io_context& loop)
-      : loop_(loop), config_(config), options_(options), store_(std::move(store)),
+  Daemon(const Config& config, const DaemonOptions& options, std::unique_ptr<Store> store,
+         asio::io_context& loop)
+      : loop_(loop),
+        config_(config),
+        options_(options),
+        store_(std::move(store)),
         jobs_(loop_, config, options.state_dir, *store_, waiters_),
-        workforce_(loop_, {options.state_dir, options.socket_path, config.modules, options.open_files_soft}, jobs_),
-        services_{loop_, config, *store_, jobs_, workforce_, waiters_, options.state_dir, options.socket_path, TINE_VERSION,
-                  now_micros(), {}, {}, {}},
-        server_(services_), signals_(loop_, SIGTERM, SIGINT, SIGQUIT), drain_timer_(loop_) {
+        workforce_(loop_, {options.state_dir, options.socket_path, config.modules, options.open_files_soft},
+                   jobs_),
+        services_{loop_,
+                  config,
+                  *store_,
+                  jobs_,
+                  workforce_,
+                  waiters_,
+                  options.state_dir,
+                  options.socket_path,
+                  TINE_VERSION,
+                  now_micros(),
+                  {},
+                  {},
+                  {}},
+        server_(services_),
+        signals_(loop_, SIGTERM, SIGINT, SIGQUIT),
+        drain_timer_(loop_) {
     jobs_.use(workforce_);
     services_.stop = [this](StopMode mode, std::optional<double> timeout_s, std::function<void()> done) {
       stop(mode, timeout_s, std::move(done));
@@ -79,7 +97,8 @@ class Daemon {
     }
     if (mode == StopMode::now) jobs_.cancel_running(0);
     if (timeout_s) {
-      drain_timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(*timeout_s)));
+      drain_timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+          std::chrono::duration<double>(*timeout_s)));
       drain_timer_.async_wait([this](const std::error_code& error) {
         if (!error) jobs_.cancel_running(drain_kill_after_s);
       });

@@ -8,8 +8,8 @@
 namespace tine {
 
 struct DaemonOptions {
-  std::string state_dir;    ///< absolute, made and locked by the caller
-  std::string socket_path;  ///< absolute
+  std::string state_dir;                 ///< absolute, made and locked by the caller
+  std::string socket_path;               ///< absolute
   std::uint64_t open_files_soft = 1024;  ///< what jobs get back of RLIMIT_NOFILE
   std::function<void()> on_ready;        ///< clients can connect
 };

@@ -46,7 +46,8 @@ Answer pool_open(Call&);
 Answer pool_join(Call&);
 Answer pool_terminate(Call&);
 
-/// The ids a selection names, ascending, ended ones included. Errors: Errc::absent naming the selector that has none.
+/// The ids a selection names, ascending, ended ones included. Errors: Errc::absent naming the selector that
+/// has none.
 Result<std::vector<std::pair<JobId, JobState>>> select_jobs(Call& call);
 /// Whole records of these jobs, in this order; what is gone meanwhile is left out.
 Result<std::vector<ipc::JobRow>> read_rows(Services& services, const std::vector<JobId>& ids);

@@ -31,7 +31,8 @@ ssize_t send_with_rights(int fd, const std::string& bytes, const std::vector<Uni
 
 }  // namespace
 
-void FrameLink::start(std::function<void(FrameType, std::string_view)> on_frame, std::function<void()> on_close) {
+void FrameLink::start(std::function<void(FrameType, std::string_view)> on_frame,
+                      std::function<void()> on_close) {
   socket_.non_blocking(true);
   on_frame_ = std::move(on_frame);
   on_close_ = std::move(on_close);

@@ -32,7 +32,8 @@ void read_stream(ipc::JobRow& row, Stream stream, const std::string& state_dir, 
 
 }  // namespace
 
-OutputPlace output_of(const ipc::JobRow& row, Stream stream, const std::string& state_dir, const std::string& worker_key) {
+OutputPlace output_of(const ipc::JobRow& row, Stream stream, const std::string& state_dir,
+                      const std::string& worker_key) {
   const bool out = stream == Stream::out;
   const std::string suffix = out ? ".out" : ".err";
   if (!worker_key.empty()) return {state_dir + "/output/" + worker_key + suffix, ""};

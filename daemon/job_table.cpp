@@ -7,7 +7,8 @@
 namespace tine {
 namespace {
 
-// state: JobState. flags: 1 a `run`, 2 has a callback. outcome: encode(Outcome). Callback columns: ipc::CallbackStatus.
+// state: JobState. flags: 1 a `run`, 2 has a callback. outcome: encode(Outcome). Callback columns:
+// ipc::CallbackStatus.
 constexpr const char* schema = R"sql(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pools(name TEXT PRIMARY KEY, size INTEGER, state TEXT) WITHOUT ROWID;
@@ -29,7 +30,8 @@ constexpr int page_rows_looked_at = 2000;
 
 std::string_view blob_of(sqlite3_stmt* s, int column) {
   const void* data = sqlite3_column_blob(s, column);
-  return {static_cast<const char*>(data), data ? static_cast<std::size_t>(sqlite3_column_bytes(s, column)) : 0};
+  return {static_cast<const char*>(data),
+          data ? static_cast<std::size_t>(sqlite3_column_bytes(s, column)) : 0};
 }
 
 std::int64_t hash_of(const std::string& bytes) {
@@ -38,7 +40,8 @@ std::int64_t hash_of(const std::string& bytes) {
   return static_cast<std::int64_t>(hash);
 }
 
-bool labels_match(const std::map<std::string, std::string>& wanted, const std::map<std::string, std::string>& have) {
+bool labels_match(const std::map<std::string, std::string>& wanted,
+                  const std::map<std::string, std::string>& have) {
   return std::all_of(wanted.begin(), wanted.end(), [&](const auto& label) {
     const auto found = have.find(label.first);
     return found != have.end() && found->second == label.second;
@@ -65,7 +68,8 @@ class JobTable::Statement {
     return *this;
   }
   Statement& blob(std::string_view value) {
-    sqlite3_bind_blob(s_, ++bound_, value.data() ? value.data() : "", static_cast<int>(value.size()), SQLITE_STATIC);
+    sqlite3_bind_blob(s_, ++bound_, value.data() ? value.data() : "", static_cast<int>(value.size()),
+                      SQLITE_STATIC);
     return *this;
   }
   Statement& null() { return sqlite3_bind_null(s_, ++bound_), *this; }
@@ -106,10 +110,10 @@ Result<std::unique_ptr<JobTable>> JobTable::open(const std::string& path, bool s
   std::unique_ptr<JobTable> table(new JobTable(db));
   if (result != SQLITE_OK) return table->error("open " + path);
   // Exclusive: one connection is the design, and the WAL index then needs no shared memory.
-  for (const char* pragma : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL",
-                             sync_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
-                             "PRAGMA journal_size_limit=16777216", "PRAGMA cache_size=-16384",
-                             "PRAGMA temp_store=MEMORY"})
+  for (const char* pragma :
+       {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL",
+        sync_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+        "PRAGMA journal_size_limit=16777216", "PRAGMA cache_size=-16384", "PRAGMA temp_store=MEMORY"})
     if (auto status = table->run(pragma); !status) return status.error();
   if (auto status = table->make_tables(); !status) return status.error();
   return table;
@@ -119,10 +123,12 @@ Status JobTable::make_tables() {
   if (auto status = run(schema); !status) return status;
   const std::string version = meta("schema");
   if (version.empty()) return set_meta("schema", "1");
-  if (version != "1") return make_error(Errc::io, "store: written by another version (schema " + version + ")");
+  if (version != "1")
+    return make_error(Errc::io, "store: written by another version (schema " + version + ")");
   const std::string number = meta("commit_number");
   commit_number_ = number.empty() ? 0 : std::stoull(number);
-  greatest_id_ = std::max<JobId>(last_id(), meta("greatest_id").empty() ? 0 : std::stoull(meta("greatest_id")));
+  greatest_id_ =
+      std::max<JobId>(last_id(), meta("greatest_id").empty() ? 0 : std::stoull(meta("greatest_id")));
   return ok();
 }
 
@@ -190,8 +196,14 @@ Status JobTable::insert(const NewJob& job, std::int64_t environment_id) {
       "INSERT INTO jobs(id, state, attempt, priority, kind, flags, pool, submitted, environment, spec) "
       "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   s.bind(static_cast<std::int64_t>(job.id)).bind(static_cast<int>(job.state));
-  s.bind(job.state == JobState::running ? 1 : 0).bind(job.spec->priority).bind(static_cast<int>(job.spec->kind));
-  s.bind(job.spec->foreground + 2 * !job.spec->callback.empty()).text(job.spec->pool).bind(job.submitted).bind(environment_id).blob(job.spec_bytes);
+  s.bind(job.state == JobState::running ? 1 : 0)
+      .bind(job.spec->priority)
+      .bind(static_cast<int>(job.spec->kind));
+  s.bind(job.spec->foreground + 2 * !job.spec->callback.empty())
+      .text(job.spec->pool)
+      .bind(job.submitted)
+      .bind(environment_id)
+      .blob(job.spec_bytes);
   s.step();
   if (s.failed()) return error("store a job");
   greatest_id_ = std::max(greatest_id_, job.id);
@@ -205,7 +217,8 @@ Result<JobTable::StartData> JobTable::intend(JobId id) {
     if (s.failed()) return error("store the intent to start");
   }
   auto s = statement(
-      "SELECT attempt, spec, blob FROM jobs JOIN environments ON environments.id = environment WHERE jobs.id = ?");
+      "SELECT attempt, spec, blob FROM jobs JOIN environments ON environments.id = environment WHERE jobs.id "
+      "= ?");
   if (!s.bind(static_cast<std::int64_t>(id)).step()) return error("read job " + std::to_string(id));
   return StartData{static_cast<std::uint32_t>(s.integer(0)), std::string(blob_of(s.get(), 1)),
                    std::string(blob_of(s.get(), 2))};
@@ -217,7 +230,8 @@ Status JobTable::requeue(JobId id) {
   return s.failed() ? Status(error("put a job back")) : ok();
 }
 
-Status JobTable::finish(JobId id, JobState state, const std::string& outcome_bytes, const std::string& event_id) {
+Status JobTable::finish(JobId id, JobState state, const std::string& outcome_bytes,
+                        const std::string& event_id) {
   // An end never changes: a second one for the same job finds no row.
   auto s = statement(
       "UPDATE jobs SET state = ?, outcome = ?, cb_state = ?, cb_event = ? WHERE id = ? AND state < 5");
@@ -256,7 +270,8 @@ ipc::JobRow JobTable::row_from(sqlite3_stmt* s) {
   row.callback.state = static_cast<ipc::CallbackStatus::State>(sqlite3_column_int(s, 4));
   if (sqlite3_column_type(s, 5) != SQLITE_NULL) row.callback.exit_code = sqlite3_column_int(s, 5);
   row.callback.attempts = static_cast<std::uint32_t>(sqlite3_column_int(s, 6));
-  if (const auto* event = sqlite3_column_text(s, 7)) row.callback.event_id = reinterpret_cast<const char*>(event);
+  if (const auto* event = sqlite3_column_text(s, 7))
+    row.callback.event_id = reinterpret_cast<const char*>(event);
   row.spec = decode_spec(blob_of(s, 8)).value_or(JobSpec{});
   if (sqlite3_column_type(s, 9) != SQLITE_NULL) row.outcome = decode_outcome(blob_of(s, 9));
   return row;
@@ -270,30 +285,33 @@ Result<std::optional<ipc::JobRow>> JobTable::row(JobId id) {
   return std::optional<ipc::JobRow>{};
 }
 
-Result<std::vector<ipc::JobRow>> JobTable::page(const Filter& filter, JobId before_id, std::size_t limit,
-                                                JobId& next_before) {
-  static const std::string all =
-      "SELECT " + std::string(row_columns) + " FROM jobs WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
-  static const std::string of_state =
-      "SELECT " + std::string(row_columns) + " FROM jobs WHERE state = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2";
-  auto s = statement(filter.state ? of_state.c_str() : all.c_str());
-  s.bind(static_cast<std::int64_t>(std::min<JobId>(before_id, INT64_MAX))).bind(page_rows_looked_at);
+Result<std::vector<ipc::JobRow>> JobTable::page(const Filter& filter, Order order, JobId& from,
+                                                std::size_t limit) {
+  const bool up = order == Order::oldest_first;
+  static const std::string select = "SELECT " + std::string(row_columns) + " FROM jobs WHERE ";
+  static const std::string ascending = select + "id > ?1 ORDER BY id LIMIT ?2";
+  static const std::string descending = select + "id < ?1 ORDER BY id DESC LIMIT ?2";
+  static const std::string ascending_of_state = select + "state = ?3 AND id > ?1 ORDER BY id LIMIT ?2";
+  static const std::string descending_of_state = select + "state = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2";
+  const auto& sql =
+      filter.state ? (up ? ascending_of_state : descending_of_state) : (up ? ascending : descending);
+  auto s = statement(sql.c_str());
+  s.bind(static_cast<std::int64_t>(std::min<JobId>(from, INT64_MAX))).bind(page_rows_looked_at);
   if (filter.state) s.bind(static_cast<int>(*filter.state));
   std::vector<ipc::JobRow> rows;
   int looked_at = 0;
-  next_before = 0;
   while (rows.size() < limit && s.step()) {
     ++looked_at;
-    next_before = static_cast<JobId>(s.integer(0));
-    if (filter.since && sqlite3_column_int64(s.get(), 3) < filter.since) return next_before = 0, rows;
+    from = static_cast<JobId>(s.integer(0));
     ipc::JobRow row = row_from(s.get());
+    if (row.submitted < filter.since) continue;
     if (filter.pool && row.spec.pool != *filter.pool) continue;
     if (!filter.name_glob.empty() && !glob_matches(filter.name_glob, row.spec.name)) continue;
     if (!labels_match(filter.labels, row.spec.labels)) continue;
     rows.push_back(std::move(row));
   }
   if (s.failed()) return error("list jobs");
-  if (rows.size() < limit && looked_at < page_rows_looked_at) next_before = 0;
+  if (rows.size() < limit && looked_at < page_rows_looked_at) from = 0;
   return rows;
 }
 
@@ -308,7 +326,8 @@ Result<std::vector<std::pair<JobId, JobState>>> JobTable::ids(JobId from, JobId 
 }
 
 Result<std::string> JobTable::environment_of(JobId id) {
-  auto s = statement("SELECT blob FROM jobs JOIN environments ON environments.id = environment WHERE jobs.id = ?");
+  auto s =
+      statement("SELECT blob FROM jobs JOIN environments ON environments.id = environment WHERE jobs.id = ?");
   if (!s.bind(static_cast<std::int64_t>(id)).step()) return error("read an environment");
   return std::string(blob_of(s.get(), 0));
 }
@@ -319,14 +338,16 @@ JobId JobTable::last_id() {
 }
 
 Status JobTable::each_unfinished(const std::function<void(const Unfinished&)>& visit) {
-  // By state first, so that the index answers: a store of a million ended jobs starts as quickly as an empty one.
+  // By state first, so that the index answers: a store of a million ended jobs starts as quickly as an empty
+  // one.
   auto s = statement(
       "SELECT id, state, attempt, priority, pool, flags, kind FROM jobs WHERE state < 5 ORDER BY id");
   while (s.step()) {
     const auto* pool = reinterpret_cast<const char*>(sqlite3_column_text(s.get(), 4));
     visit({static_cast<JobId>(s.integer(0)), static_cast<JobState>(s.integer(1)),
-           static_cast<std::uint32_t>(s.integer(2)), static_cast<std::int32_t>(s.integer(3)), pool ? pool : "",
-           (s.integer(5) & 1) != 0, (s.integer(5) & 2) != 0, static_cast<JobKind>(s.integer(6))});
+           static_cast<std::uint32_t>(s.integer(2)), static_cast<std::int32_t>(s.integer(3)),
+           pool ? pool : "", (s.integer(5) & 1) != 0, (s.integer(5) & 2) != 0,
+           static_cast<JobKind>(s.integer(6))});
   }
   return s.failed() ? Status(error("read unfinished jobs")) : ok();
 }

@@ -60,9 +60,10 @@ class JobTable {
     std::map<std::string, std::string> labels;
     Micros since = 0;
   };
-  /// Rows that match, with ids below `before_id`, newest first, at most `limit`, looking at no more than 2,000 rows.
-  /// `next_before` is where to go on, 0: there are no more.
-  Result<std::vector<ipc::JobRow>> page(const Filter& filter, JobId before_id, std::size_t limit, JobId& next_before);
+  enum class Order { oldest_first, newest_first };
+  /// Rows that match, beyond the id `from` in this order, at most `limit`, looking at no more than 2,000
+  /// rows. `from` becomes where to go on, 0: there are no more.
+  Result<std::vector<ipc::JobRow>> page(const Filter& filter, Order order, JobId& from, std::size_t limit);
   /// Ids that exist in a range, ascending, at most `limit`.
   Result<std::vector<std::pair<JobId, JobState>>> ids(JobId from, JobId to, std::size_t limit);
   Result<std::string> environment_of(JobId id);

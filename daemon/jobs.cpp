@@ -26,8 +26,13 @@ constexpr auto store_retry_interval = std::chrono::seconds(1);
 
 }  // namespace
 
-Jobs::Jobs(asio::io_context& loop, const Config& config, const std::string& state_dir, Store& store, Waiters& waiters)
-    : loop_(loop), config_(config), state_dir_(state_dir), store_(store), waiters_(waiters),
+Jobs::Jobs(asio::io_context& loop, const Config& config, const std::string& state_dir, Store& store,
+           Waiters& waiters)
+    : loop_(loop),
+      config_(config),
+      state_dir_(state_dir),
+      store_(store),
+      waiters_(waiters),
       callbacks_(std::make_unique<Callbacks>(store, state_dir, config.callback_timeout_s)),
       next_id_(store.first_free_id()) {}
 
@@ -55,29 +60,34 @@ std::vector<JobId> Jobs::jobs_of(const Pool& pool) const {
 }
 
 bool Jobs::is_idle() const {
-  return callbacks_->running() == 0 &&
-         std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
+  return callbacks_->running() == 0 && std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
            return entry.second.phase == LiveJob::Phase::running ||
                   (entry.second.phase == LiveJob::Phase::ending && entry.second.started);
          });
 }
 
-// --- submit ---------------------------------------------------------------------------------------------------------
+// --- submit
+// ---------------------------------------------------------------------------------------------------------
 
 Status Jobs::check(const std::vector<JobSpec>& specs) const {
   if (draining_) return make_error(Errc::try_later, "the daemon is shutting down");
-  for (const auto& spec : specs) {
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    const JobSpec& spec = specs[i];
+    const std::string where = specs.size() > 1 ? "line " + std::to_string(i + 1) + ": " : "";
     const auto found = pools_.find(spec.pool);
     if (found == pools_.end()) {
       std::string names;
       for (const auto& [name, pool] : pools_) names += " " + name;
-      return make_error(Errc::usage, "pool: there is no pool \"" + spec.pool + "\"; allowed:" + names);
+      return make_error(Errc::usage,
+                        where + "pool: there is no pool \"" + spec.pool + "\"; allowed:" + names);
     }
-    if (!found->second->is_open) return make_error(Errc::try_later, "pool " + spec.pool + " is closed");
+    if (!found->second->is_open)
+      return make_error(Errc::try_later, where + "pool " + spec.pool + " is closed");
     if (spec.kind == JobKind::function && !workforce_->functions().contains(spec.function)) {
       std::string names;
       for (const auto& name : workforce_->functions()) names += " " + name;
-      return make_error(Errc::usage, "function: there is no function \"" + spec.function + "\"; allowed:" + names);
+      return make_error(Errc::usage,
+                        where + "function: there is no function \"" + spec.function + "\"; allowed:" + names);
     }
   }
   return ok();
@@ -98,11 +108,14 @@ void Jobs::submit(std::vector<JobSpec> specs, const std::string& environment, Su
   std::map<Pool*, std::size_t> taken;
   for (auto& spec : specs) {
     Pool* target = pool(spec.pool);
-    const auto idle = static_cast<std::size_t>(std::count_if(target->seats.begin(), target->seats.end(), [](Worker* w) {
-      return w && w->job == 0 && w->link && !w->is_leaving;
-    }));
-    // With a worker free for it, the intent is stored in the same commit as the job: one wait for the disk less.
-    const bool intend = target->queue.is_empty() && idle > target->ready.size() + target->intending + taken[target];
+    const auto idle =
+        static_cast<std::size_t>(std::count_if(target->seats.begin(), target->seats.end(), [](Worker* w) {
+          return w && w->job == 0 && w->link && !w->is_leaving;
+        }));
+    // With a worker free for it, the intent is stored in the same commit as the job: one wait for the disk
+    // less.
+    const bool intend =
+        target->queue.is_empty() && idle > target->ready.size() + target->intending + taken[target];
     if (intend) ++taken[target];
     batch->intended.push_back(intend);
     batch->ids.push_back(next_id_++);
@@ -115,7 +128,8 @@ void Jobs::submit(std::vector<JobSpec> specs, const std::string& environment, Su
         if (!environment_id) return environment_id.error();
         for (std::size_t i = 0; i < batch->ids.size(); ++i) {
           const JobState state = batch->intended[i] ? JobState::running : JobState::queued;
-          const JobTable::NewJob job{batch->ids[i], state, batch->submitted, &batch->specs[i], batch->bytes[i]};
+          const JobTable::NewJob job{batch->ids[i], state, batch->submitted, &batch->specs[i],
+                                     batch->bytes[i]};
           if (auto status = table.insert(job, *environment_id); !status) return status;
         }
         return ok();
@@ -123,12 +137,14 @@ void Jobs::submit(std::vector<JobSpec> specs, const std::string& environment, Su
       [this, batch, done = std::move(done)](Status status) {
         if (!status) return done(status.error());
         for (std::size_t i = 0; i < batch->ids.size(); ++i)
-          accept(batch->ids[i], batch->specs[i], batch->intended[i], std::move(batch->bytes[i]), batch->environment);
+          accept(batch->ids[i], batch->specs[i], batch->intended[i], std::move(batch->bytes[i]),
+                 batch->environment);
         done(batch->ids);
       });
 }
 
-void Jobs::accept(JobId id, const JobSpec& spec, bool intended, std::string spec_bytes, const std::string& environment) {
+void Jobs::accept(JobId id, const JobSpec& spec, bool intended, std::string spec_bytes,
+                  const std::string& environment) {
   Pool* target = pool(spec.pool);
   LiveJob& job = live_[id];
   job.pool = target;
@@ -145,22 +161,29 @@ void Jobs::accept(JobId id, const JobSpec& spec, bool intended, std::string spec
   pump_soon(*target);
 }
 
-// --- control --------------------------------------------------------------------------------------------------------
+// --- control
+// --------------------------------------------------------------------------------------------------------
 
 void Jobs::cancel(JobId id, std::optional<double> kill_after_s, std::function<void(Status)> done) {
   const auto found = live_.find(id);
   if (found == live_.end()) return done(ok());
   LiveJob& job = found->second;
   switch (job.phase) {
-    case LiveJob::Phase::ending: return done(ok());
-    case LiveJob::Phase::intending: job.cancel_wanted = true; return done(ok());
+    case LiveJob::Phase::ending:
+      return done(ok());
+    case LiveJob::Phase::intending:
+      job.cancel_wanted = true;
+      return done(ok());
     case LiveJob::Phase::queued:
-      return end(id, unwitnessed_outcome(id, job.attempt, JobState::cancelled, Reason::cancelled), {}, std::move(done));
+      return end(id, unwitnessed_outcome(id, job.attempt, JobState::cancelled, Reason::cancelled), {},
+                 std::move(done));
     case LiveJob::Phase::ready: {
       std::erase_if(job.pool->ready, [id](const Pool::Ready& ready) { return ready.id == id; });
-      return end(id, unwitnessed_outcome(id, job.attempt, JobState::cancelled, Reason::cancelled), {}, std::move(done));
+      return end(id, unwitnessed_outcome(id, job.attempt, JobState::cancelled, Reason::cancelled), {},
+                 std::move(done));
     }
-    case LiveJob::Phase::running: break;
+    case LiveJob::Phase::running:
+      break;
   }
   job.cancel_wanted = true;
   if (job.kind == JobKind::function)
@@ -185,7 +208,8 @@ void Jobs::cancel_running(double kill_after_s) {
   for (const JobId id : ids) cancel(id, kill_after_s, [](Status) {});
 }
 
-// --- the end of a job -----------------------------------------------------------------------------------------------
+// --- the end of a job
+// -----------------------------------------------------------------------------------------------
 
 void Jobs::worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& bytes) {
   auto outcome = decode_outcome(bytes);
@@ -215,23 +239,28 @@ void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Stat
   const bool has_callback = job.has_callback;
   auto bytes = std::make_shared<std::string>(encode(outcome));
   std::string event_id;
-  if (has_callback) event_id = std::to_string(id) + "-" + std::to_string(outcome.attempt) + "-" + std::to_string(now_micros());
+  if (has_callback)
+    event_id =
+        std::to_string(id) + "-" + std::to_string(outcome.attempt) + "-" + std::to_string(now_micros());
   auto try_it = std::make_shared<std::function<void()>>();
   *try_it = [this, id, state, bytes, event_id, source, done, has_callback, try_it] {
-    store_.submit([id, state, bytes, event_id](JobTable& table) { return table.finish(id, state, *bytes, event_id); },
-                  [this, id, state, source, done, has_callback, try_it](Status status) {
-                    if (!status) {
-                      // The worker keeps its record until the disk takes it.
-                      spdlog::error("job {}: {}; trying again", id, status.error().message());
-                      auto timer = std::make_shared<asio::steady_timer>(loop_, store_retry_interval);
-                      return timer->async_wait([timer, try_it](const std::error_code& e) { if (!e) (*try_it)(); });
-                    }
-                    if (!source.worker_key.empty()) workforce_->stored(source.worker_key, source.seq);
-                    ended(id, state, has_callback);
-                    if (done) done(ok());
-                    // Breaks the cycle that kept the work alive for another try.
-                    asio::post(loop_, [try_it] { *try_it = nullptr; });
-                  });
+    store_.submit(
+        [id, state, bytes, event_id](JobTable& table) { return table.finish(id, state, *bytes, event_id); },
+        [this, id, state, source, done, has_callback, try_it](Status status) {
+          if (!status) {
+            // The worker keeps its record until the disk takes it.
+            spdlog::error("job {}: {}; trying again", id, status.error().message());
+            auto timer = std::make_shared<asio::steady_timer>(loop_, store_retry_interval);
+            return timer->async_wait([timer, try_it](const std::error_code& e) {
+              if (!e) (*try_it)();
+            });
+          }
+          if (!source.worker_key.empty()) workforce_->stored(source.worker_key, source.seq);
+          ended(id, state, has_callback);
+          if (done) done(ok());
+          // Breaks the cycle that kept the work alive for another try.
+          asio::post(loop_, [try_it] { *try_it = nullptr; });
+        });
   };
   (*try_it)();
 }
@@ -263,14 +292,16 @@ void Jobs::trim_soon() {
       });
 }
 
-void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed, std::optional<Spool::Offer> returned) {
+void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
+                       std::optional<Spool::Offer> returned) {
   if (worker.seat.pool == Callbacks::pool_name)
     return callbacks_->keeper_died(worker, unwitnessed ? unwitnessed : returned);
   if (returned) put_back(returned->job);
   if (unwitnessed) {
     const auto found = live_.find(unwitnessed->job);
     if (found != live_.end() && found->second.phase != LiveJob::Phase::ending) {
-      Outcome outcome = unwitnessed_outcome(unwitnessed->job, unwitnessed->attempt, JobState::lost, Reason::worker_died);
+      Outcome outcome =
+          unwitnessed_outcome(unwitnessed->job, unwitnessed->attempt, JobState::lost, Reason::worker_died);
       outcome.started = found->second.started;
       outcome.slot = worker.seat.slot;
       outcome.worker_pid = worker.pid;
@@ -280,7 +311,8 @@ void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed, 
       } else if (found->second.kind == JobKind::function) {
         outcome.state = JobState::failed;
         outcome.error_type = "WorkerDied";
-        outcome.error_message = "the worker (pid " + std::to_string(worker.pid) + ") died while it ran this call";
+        outcome.error_message =
+            "the worker (pid " + std::to_string(worker.pid) + ") died while it ran this call";
       }
       end(unwitnessed->job, std::move(outcome), {});
     }

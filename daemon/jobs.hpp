@@ -35,8 +35,8 @@ struct Pool {
     std::int32_t priority;
     JobTable::StartData data;
   };
-  std::deque<Ready> ready;      ///< by priority, then by arrival
-  std::size_t intending = 0;    ///< intents on their way to the disk
+  std::deque<Ready> ready;    ///< by priority, then by arrival
+  std::size_t intending = 0;  ///< intents on their way to the disk
   bool pump_posted = false;
 };
 
@@ -59,15 +59,16 @@ struct LiveJob {
 /// workforce do.
 class Jobs final : public Workforce::Listener {
  public:
-  Jobs(asio::io_context& loop, const Config& config, const std::string& state_dir, Store& store, Waiters& waiters);
+  Jobs(asio::io_context& loop, const Config& config, const std::string& state_dir, Store& store,
+       Waiters& waiters);
   void use(Workforce& workforce);
   /// Takes over what an earlier daemon left: pools, unfinished jobs, living workers, records of dead ones.
   Status recover();
 
   // --- submit ---
   using Submitted = std::function<void(Result<std::vector<JobId>>)>;
-  /// All or none. `done` comes after the commit. Errors: Errc::usage (unknown pool or function), Errc::try_later
-  /// (pool closed, daemon ending), Errc::io (the disk is full).
+  /// All or none. `done` comes after the commit. Errors: Errc::usage (unknown pool or function),
+  /// Errc::try_later (pool closed, daemon ending), Errc::io (the disk is full).
   void submit(std::vector<JobSpec> specs, const std::string& environment, Submitted done);
   /// The caller's descriptors of a `run`, kept until it starts.
   void attach(JobId id, std::vector<UniqueFd> descriptors) { descriptors_[id] = std::move(descriptors); }
@@ -108,13 +109,15 @@ class Jobs final : public Workforce::Listener {
   void zygote_failed(const std::string& why) override;
 
   Status check(const std::vector<JobSpec>& specs) const;
-  void accept(JobId id, const JobSpec& spec, bool intended, std::string spec_bytes, const std::string& environment);
+  void accept(JobId id, const JobSpec& spec, bool intended, std::string spec_bytes,
+              const std::string& environment);
   void staff(Pool& pool);
   void pump(Pool& pool);
   void pump_soon(Pool& pool);
   void start(Pool& pool, Worker& worker);
   void request_intents(Pool& pool);
-  void intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data, const Status& status);
+  void intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data,
+                      const Status& status);
   void make_ready(Pool& pool, JobId id, JobTable::StartData data);
   void put_back(JobId id);
   struct Source {
@@ -123,7 +126,8 @@ class Jobs final : public Workforce::Listener {
   };
   void end(JobId id, Outcome outcome, Source source, std::function<void(Status)> done = {});
   void ended(JobId id, JobState state, bool has_callback);
-  void end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type, const std::string& message);
+  void end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type,
+                          const std::string& message);
   void trim_soon();
 
   asio::io_context& loop_;

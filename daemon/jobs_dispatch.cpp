@@ -143,49 +143,59 @@ void Jobs::make_ready(Pool& pool, JobId id, JobTable::StartData data) {
   LiveJob& job = live_[id];
   job.phase = LiveJob::Phase::ready;
   job.attempt = data.attempt;
-  const auto place = std::upper_bound(pool.ready.begin(), pool.ready.end(), job.priority,
-                                      [](std::int32_t priority, const Pool::Ready& other) { return priority > other.priority; });
+  const auto place = std::upper_bound(
+      pool.ready.begin(), pool.ready.end(), job.priority,
+      [](std::int32_t priority, const Pool::Ready& other) { return priority > other.priority; });
   pool.ready.insert(place, {id, job.priority, std::move(data)});
   if (std::exchange(job.cancel_wanted, false)) cancel(id, {}, [](Status) {});
 }
 
-// --- pools ----------------------------------------------------------------------------------------------------------
+// --- pools
+// ----------------------------------------------------------------------------------------------------------
 
 void Jobs::add_pool(const std::string& name, std::uint32_t size, std::function<void(Status)> done) {
-  store_.submit([name, size](JobTable& table) { return table.put_pool({name, size, "open"}); },
-                [this, name, size, done = std::move(done)](Status status) {
-                  if (status) {
-                    auto& made = pools_[name];
-                    made = std::make_unique<Pool>();
-                    made->name = name;
-                    made->size = size;
-                    staff(*made);
-                  }
-                  done(std::move(status));
-                });
+  store_.submit(
+      [name, size](JobTable& table) {
+        return table.put_pool({name, size, "open"});
+      },
+      [this, name, size, done = std::move(done)](Status status) {
+        if (status) {
+          auto& made = pools_[name];
+          made = std::make_unique<Pool>();
+          made->name = name;
+          made->size = size;
+          staff(*made);
+        }
+        done(std::move(status));
+      });
 }
 
 void Jobs::resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status)> done) {
-  store_.submit([name = pool.name, size, open = pool.is_open](
-                    JobTable& table) { return table.put_pool({name, size, open ? "open" : "closed"}); },
-                [this, name = pool.name, size, done = std::move(done)](Status status) {
-                  if (Pool* target = this->pool(name); target && status) {
-                    target->size = size;
-                    staff(*target);
-                    pump_soon(*target);
-                  }
-                  done(std::move(status));
-                });
+  store_.submit(
+      [name = pool.name, size, open = pool.is_open](JobTable& table) {
+        return table.put_pool({name, size, open ? "open" : "closed"});
+      },
+      [this, name = pool.name, size, done = std::move(done)](Status status) {
+        if (Pool* target = this->pool(name); target && status) {
+          target->size = size;
+          staff(*target);
+          pump_soon(*target);
+        }
+        done(std::move(status));
+      });
 }
 
 void Jobs::set_open(Pool& pool, bool open, std::function<void(Status)> done) {
   pool.is_open = open;
-  store_.submit([name = pool.name, size = pool.size, open](
-                    JobTable& table) { return table.put_pool({name, size, open ? "open" : "closed"}); },
-                std::move(done));
+  store_.submit(
+      [name = pool.name, size = pool.size, open](JobTable& table) {
+        return table.put_pool({name, size, open ? "open" : "closed"});
+      },
+      std::move(done));
 }
 
-// --- recovery -------------------------------------------------------------------------------------------------------
+// --- recovery
+// -------------------------------------------------------------------------------------------------------
 
 Status Jobs::recover() {
   std::vector<JobTable::Unfinished> unfinished;
@@ -211,10 +221,12 @@ Status Jobs::recover() {
     pool->is_open = open;
   };
   for (const auto& row : rows) make_pool(row.name, row.size, row.state == "open");
-  for (const auto& pool : config_.pools) make_pool(pool.name, pool.size, !this->pool(pool.name) || this->pool(pool.name)->is_open);
+  for (const auto& pool : config_.pools)
+    make_pool(pool.name, pool.size, !this->pool(pool.name) || this->pool(pool.name)->is_open);
 
   for (const auto& entry : unfinished) {
-    if (!this->pool(entry.pool)) make_pool(entry.pool, 1, true);  // its pool was in a config that no longer names it
+    if (!this->pool(entry.pool))
+      make_pool(entry.pool, 1, true);  // its pool was in a config that no longer names it
     LiveJob& job = live_[entry.id];
     job.pool = this->pool(entry.pool);
     job.priority = entry.priority;
@@ -261,13 +273,15 @@ Status Jobs::recover() {
         job.started = 1;  // put_back() clears it
         put_back(entry.id);
       } else {
-        end_without_record(entry.id, JobState::lost, Reason::worker_died, "MachineDied", "the machine went down while it may have run");
+        end_without_record(entry.id, JobState::lost, Reason::worker_died, "MachineDied",
+                           "the machine went down while it may have run");
         continue;
       }
     }
     // A `run` that had not begun: its caller's descriptors died with the old daemon.
     if (job.foreground && job.phase == LiveJob::Phase::queued)
-      end_without_record(entry.id, JobState::cancelled, Reason::cancelled, "DaemonDied", "the daemon died before this run had begun");
+      end_without_record(entry.id, JobState::cancelled, Reason::cancelled, "DaemonDied",
+                         "the daemon died before this run had begun");
   }
   for (const JobId id : pending) callbacks_->add(id);
   return ok();

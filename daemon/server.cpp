@@ -49,7 +49,10 @@ Status clear_place(const std::string& path) {
 }  // namespace
 
 Server::Server(Services& services)
-    : services_(services), acceptor_(services.loop), check_(services.loop), spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
+    : services_(services),
+      acceptor_(services.loop),
+      check_(services.loop),
+      spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
 Status Server::start() {
   if (auto status = listen(); !status) return status;
@@ -60,8 +63,8 @@ Status Server::start() {
 Status Server::listen() {
   const std::string& path = services_.socket_path;
   if (path.size() > limits::socket_path_bytes_max)
-    return make_error(Errc::usage, "socket: " + path + " has " + std::to_string(path.size()) + " bytes; allowed: " +
-                                       std::to_string(limits::socket_path_bytes_max));
+    return make_error(Errc::usage, "socket: " + path + " has " + std::to_string(path.size()) +
+                                       " bytes; allowed: " + std::to_string(limits::socket_path_bytes_max));
   if (auto status = clear_place(path); !status) return status;
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_error("make a socket");
@@ -96,7 +99,8 @@ void Server::accept() {
     if (!error) {
       welcome(std::move(socket));
     } else if (error == asio::error::no_descriptors && spare_) {
-      // Out of descriptors: the spare one takes the client in, to be hung up on instead of kept waiting for ever.
+      // Out of descriptors: the spare one takes the client in, to be hung up on instead of kept waiting for
+      // ever.
       spdlog::error("accept: {}", error.message());
       spare_.reset();
       UniqueFd(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -113,8 +117,10 @@ void Server::welcome(asio::local::stream_protocol::socket socket) {
   auto channel = std::make_shared<ipc::Channel>(std::move(socket));
   if (asked < 0 || peer.uid != ::geteuid()) {
     spdlog::warn("refused a client of uid {}", peer.uid);
-    channel->send(ipc::error_reply(nullptr, make_error(Errc::not_permitted, "uid " + std::to_string(peer.uid) +
-                                       " is not permitted; allowed: " + std::to_string(::geteuid()))));
+    channel->send(ipc::error_reply(
+        nullptr,
+        make_error(Errc::not_permitted, "uid " + std::to_string(peer.uid) +
+                                            " is not permitted; allowed: " + std::to_string(::geteuid()))));
     channel->close();
     return;
   }

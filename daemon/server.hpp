@@ -10,13 +10,13 @@
 
 namespace tine {
 
-/// The listening socket: 0600, one uid, made again within a second if someone removes it, and a spare descriptor so
-/// that the limit of open files answers instead of spinning.
+/// The listening socket: 0600, one uid, made again within a second if someone removes it, and a spare
+/// descriptor so that the limit of open files answers instead of spinning.
 class Server {
  public:
   Server(Services& services);
-  /// Errors: Errc::cannot_create for a foreign file in the socket's place, Errc::already_running where another
-  /// daemon answers on it, Errc::usage for a path over 107 bytes.
+  /// Errors: Errc::cannot_create for a foreign file in the socket's place, Errc::already_running where
+  /// another daemon answers on it, Errc::usage for a path over 107 bytes.
   Status start();
   /// Hangs up on all clients and removes the socket, if it is still ours.
   void stop();

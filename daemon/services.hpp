@@ -51,7 +51,8 @@ T park_for(const std::function<void(std::function<void(T)>)>& begin) {
 
 /// Parks until `work` is done in the store (reads included).
 inline Status ask_store(Store& store, Store::Work work) {
-  return park_for<Status>([&](std::function<void(Status)> done) { store.submit(std::move(work), std::move(done)); });
+  return park_for<Status>(
+      [&](std::function<void(Status)> done) { store.submit(std::move(work), std::move(done)); });
 }
 
 }  // namespace tine

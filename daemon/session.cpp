@@ -16,16 +16,23 @@ struct Conversation {
   std::shared_ptr<ipc::Channel> channel;
   Services& services;
   int waiting = 0;
+  bool has_said_all = false;
+
+  void close_when_done() {
+    if (has_said_all && waiting == 0) channel->close();
+  }
 };
 
-void answer(Conversation& with, const ipc::Request& request, const Verb& verb, std::vector<UniqueFd> descriptors) {
+void answer(Conversation& with, const ipc::Request& request, const Verb& verb,
+            std::vector<UniqueFd> descriptors) {
   Call call{with.services, *with.channel, request.params, std::move(descriptors)};
   const Answer result = verb.handler(call);
   if (request.id.is_null()) return;
   with.channel->send(result ? ipc::reply(request.id, *result) : ipc::error_reply(request.id, result.error()));
 }
 
-void handle(const std::shared_ptr<Conversation>& with, ipc::Request request, std::vector<UniqueFd> descriptors) {
+void handle(const std::shared_ptr<Conversation>& with, ipc::Request request,
+            std::vector<UniqueFd> descriptors) {
   const Verb* verb = find_verb(request.method);
   if (!verb)
     return with->channel->send(ipc::error_reply(request.id, ipc::method_not_found,
@@ -33,12 +40,15 @@ void handle(const std::shared_ptr<Conversation>& with, ipc::Request request, std
   if (!verb->may_wait) return answer(*with, request, *verb, std::move(descriptors));
   if (with->waiting >= waiting_max)
     return with->channel->send(ipc::error_reply(
-        request.id, make_error(Errc::try_later, "over " + std::to_string(waiting_max) + " requests wait on this connection")));
+        request.id, make_error(Errc::try_later,
+                               "over " + std::to_string(waiting_max) + " requests wait on this connection")));
   ++with->waiting;
-  auto moved = std::make_shared<std::pair<ipc::Request, std::vector<UniqueFd>>>(std::move(request), std::move(descriptors));
+  auto moved = std::make_shared<std::pair<ipc::Request, std::vector<UniqueFd>>>(std::move(request),
+                                                                                std::move(descriptors));
   Fiber::spawn([with, verb, moved] {
     answer(*with, moved->first, *verb, std::move(moved->second));
     --with->waiting;
+    with->close_when_done();
   });
 }
 
@@ -50,12 +60,16 @@ void converse(const std::shared_ptr<ipc::Channel>& channel, Services& services) 
   auto with = std::make_shared<Conversation>(Conversation{channel, services});
   for (;;) {
     auto line = channel->read_line();
-    if (!line) return;
+    if (!line) {
+      with->has_said_all = true;
+      return with->close_when_done();
+    }
     if (line->too_long) {
       channel->send(ipc::error_reply(nullptr, ipc::invalid_request,
                                      "a line of over " + std::to_string(limits::batch_line_bytes_max) +
                                          " bytes; allowed: " + std::to_string(limits::line_bytes_max) + " (" +
-                                         std::to_string(limits::batch_line_bytes_max) + " for batch)", 2));
+                                         std::to_string(limits::batch_line_bytes_max) + " for batch)",
+                                     2));
       continue;
     }
     auto parsed = ipc::parse_request(line->text);

@@ -15,8 +15,9 @@ Result<UniqueFd> take_state_dir(const std::string& path) {
   if (::stat(path.c_str(), &info) < 0) return errno_error("state dir " + path);
   if (!S_ISDIR(info.st_mode)) return make_error(Errc::cannot_create, "state dir " + path + " is no folder");
   if (info.st_uid != ::geteuid())
-    return make_error(Errc::not_permitted, "state dir " + path + " belongs to uid " + std::to_string(info.st_uid) +
-                                               "; allowed: uid " + std::to_string(::geteuid()));
+    return make_error(Errc::not_permitted, "state dir " + path + " belongs to uid " +
+                                               std::to_string(info.st_uid) + "; allowed: uid " +
+                                               std::to_string(::geteuid()));
   // A folder that was open to others is closed before anything is put into it.
   if ((info.st_mode & 077) && ::chmod(path.c_str(), 0700) < 0) return errno_error("chmod " + path);
   const std::string lock = path + "/lock";

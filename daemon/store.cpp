@@ -31,7 +31,8 @@ bool is_network_file_system(const std::string& folder) {
     case 0x01021997:  // 9P
     case 0x0bd00bd0:  // Lustre
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 

@@ -16,29 +16,31 @@ namespace tine {
 
 enum class Durability { power, process };
 
-/// Jobs on disk: `<state dir>/jobs.db` behind one thread and one connection. Work is committed in groups without a
-/// timer: the thread commits as soon as it is free, what arrived meanwhile is the next group.
+/// Jobs on disk: `<state dir>/jobs.db` behind one thread and one connection. Work is committed in groups
+/// without a timer: the thread commits as soon as it is free, what arrived meanwhile is the next group.
 class Store {
  public:
   using Work = std::function<Status(JobTable&)>;
   using Done = std::function<void(Status)>;
   using Post = std::function<void(std::function<void()>)>;
 
-  /// Opens or makes the store. `post` carries callbacks to the loop's thread and may be called from any thread.
-  /// Errors: Errc::io for a file that is no store or a full disk; Errc::cannot_create on a network file system.
+  /// Opens or makes the store. `post` carries callbacks to the loop's thread and may be called from any
+  /// thread. Errors: Errc::io for a file that is no store or a full disk; Errc::cannot_create on a network
+  /// file system.
   static Result<std::unique_ptr<Store>> open(const std::string& state_dir, Durability durability, Post post);
   ~Store();
 
-  /// Runs `work` on the store's thread inside the next group; `done` comes on the loop's thread after the group is on
-  /// disk, in the order of the calls. An error of `work` undoes that work alone; an error of the commit is every
-  /// member's error, and nothing of the group is kept.
+  /// Runs `work` on the store's thread inside the next group; `done` comes on the loop's thread after the
+  /// group is on disk, in the order of the calls. An error of `work` undoes that work alone; an error of the
+  /// commit is every member's error, and nothing of the group is kept.
   void submit(Work work, Done done);
   /// Before the loop runs: on the caller's thread, committed when it returns.
   Status now(const Work& work);
 
   /// What a damaged store lost since it was last acknowledged, "" if nothing: for the log at the start.
   const std::string& missing() const { return missing_; }
-  /// Raised before each acknowledgement; ids of acknowledged jobs are never used again, whatever the store lost.
+  /// Raised before each acknowledgement; ids of acknowledged jobs are never used again, whatever the store
+  /// lost.
   JobId first_free_id() const { return first_free_id_; }
 
  private:

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include "core/process/pidfd.hpp"
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,6 +11,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 #include "core/process/spawn.hpp"
 
@@ -33,7 +33,12 @@ std::uint64_t inode_of(const std::string& path) {
 }  // namespace
 
 Workforce::Workforce(asio::io_context& loop, ZygoteSetup setup, Listener& listener)
-    : loop_(loop), setup_(std::move(setup)), listener_(listener), acceptor_(loop), socket_check_(loop), respawn_(loop),
+    : loop_(loop),
+      setup_(std::move(setup)),
+      listener_(listener),
+      acceptor_(loop),
+      socket_check_(loop),
+      respawn_(loop),
       key_prefix_(std::to_string(now_micros()) + "-") {}
 
 Workforce::~Workforce() = default;
@@ -55,7 +60,8 @@ Status Workforce::listen() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return errno_error("bind " + real);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
+    return errno_error("bind " + real);
   ::chmod(real.c_str(), 0600);
   if (::listen(fd.get(), SOMAXCONN) < 0) return errno_error("listen on " + real);
   std::error_code ignored;
@@ -73,7 +79,8 @@ void Workforce::accept() {
       auto link = std::make_shared<FrameLink>(std::move(socket));
       // Until it has said who it is; then its frames go to worker_frame by key.
       link->start(
-          [this, weak = std::weak_ptr(link), key = std::make_shared<std::string>()](FrameType type, std::string_view payload) {
+          [this, weak = std::weak_ptr(link), key = std::make_shared<std::string>()](
+              FrameType type, std::string_view payload) {
             if (type == FrameType::hello) {
               WorkerHello hello;
               if (!decode(payload, hello)) return;
@@ -104,7 +111,8 @@ void Workforce::watch_socket() {
 
 Status Workforce::spawn_zygote() {
   int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return errno_error("make a socket pair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+    return errno_error("make a socket pair");
   const UniqueFd theirs(pair[1]);
   FrameLink::Socket ours(loop_, asio::local::stream_protocol(), pair[0]);
   auto pid = spawn_self({"tined", "--zygote", std::to_string(theirs.get())}, {theirs.get()}, NewSession::yes);
@@ -144,7 +152,8 @@ void Workforce::zygote_closed() {
   ready_ = false;
   if (stopping_) return;
   spdlog::warn("the zygote (pid {}) died; starting another", zygote_pid_);
-  // Its workers live on; nobody reports their deaths now, and orphans of theirs reach nobody: retire them when idle.
+  // Its workers live on; nobody reports their deaths now, and orphans of theirs reach nobody: retire them
+  // when idle.
   std::vector<Worker*> never_came;
   for (auto& [key, worker] : workers_) {
     if (!worker->is_ours) continue;
@@ -203,10 +212,12 @@ void Workforce::watch_death(Worker& worker) {
     return;
   }
   worker.death = std::make_unique<asio::posix::stream_descriptor>(loop_, fd);
-  worker.death->async_wait(asio::posix::stream_descriptor::wait_read, [this, key = worker.seat.key](const std::error_code& error) {
-    if (error || stopping_) return;
-    if (const auto found = workers_.find(key); found != workers_.end()) settle(*found->second);
-  });
+  worker.death->async_wait(asio::posix::stream_descriptor::wait_read,
+                           [this, key = worker.seat.key](const std::error_code& error) {
+                             if (error || stopping_) return;
+                             if (const auto found = workers_.find(key); found != workers_.end())
+                               settle(*found->second);
+                           });
 }
 
 void Workforce::settle(Worker& worker) {
@@ -229,14 +240,16 @@ void Workforce::settle(Worker& worker) {
     bool witnessed = false;
     for (const auto& record : worker.spool->unstored()) {
       if (const auto outcome = decode_outcome(record.outcome_bytes))
-        witnessed |= outcome->job == offer.job && outcome->attempt == offer.attempt && record.kind == offer.kind;
+        witnessed |=
+            outcome->job == offer.job && outcome->attempt == offer.attempt && record.kind == offer.kind;
       if (record.seq <= worker.seq_seen) continue;
       worker.seq_seen = record.seq;
       listener_.worker_ended(worker, record.kind, record.seq, record.outcome_bytes);
     }
     if (offer.state == Spool::OfferState::begun && !witnessed) {
       unwitnessed = offer;
-      // With worker and zygote both gone nobody is left to see orphans; where the zygote reported, none is left.
+      // With worker and zygote both gone nobody is left to see orphans; where the zygote reported, none is
+      // left.
       if (!worker.is_ours) kill_by_token(setup_.socket_path, offer.job);
     }
     if (offer.state == Spool::OfferState::recalled) returned = offer;
@@ -246,7 +259,8 @@ void Workforce::settle(Worker& worker) {
   const std::string key = worker.seat.key;
   if (worker.seq_stored >= worker.seq_seen) {
     Spool::remove(setup_.state_dir, key);
-    for (const char* suffix : {".out", ".err"}) ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
+    for (const char* suffix : {".out", ".err"})
+      ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
   }
   // Otherwise stored() removes it, when the store has the last record.
   auto node = workers_.extract(key);
@@ -317,10 +331,12 @@ void Workforce::cancel(Worker& worker, double kill_after_s) {
   if (worker.link) return worker.link->send(FrameType::cancel, out.bytes());
   // It re-dials within a tenth of a second, as long as it runs something.
   auto again = std::make_shared<asio::steady_timer>(loop_, 100ms);
-  again->async_wait([this, again, key = worker.seat.key, job = worker.job, kill_after_s](const std::error_code&) {
-    const auto found = workers_.find(key);
-    if (found != workers_.end() && found->second->job == job && !stopping_) cancel(*found->second, kill_after_s);
-  });
+  again->async_wait(
+      [this, again, key = worker.seat.key, job = worker.job, kill_after_s](const std::error_code&) {
+        const auto found = workers_.find(key);
+        if (found != workers_.end() && found->second->job == job && !stopping_)
+          cancel(*found->second, kill_after_s);
+      });
 }
 
 void Workforce::signal(Worker& worker, int signal) {
@@ -355,7 +371,8 @@ void Workforce::stored(const std::string& key, std::uint64_t seq) {
   found->second->spool->mark_stored(seq);
   if (found->second->seq_stored < found->second->seq_seen) return;
   Spool::remove(setup_.state_dir, key);
-  for (const char* suffix : {".out", ".err"}) ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
+  for (const char* suffix : {".out", ".err"})
+    ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
   departed_.erase(found);
 }
 

@@ -20,16 +20,16 @@ namespace tine {
 struct Worker {
   WorkerSeat seat;
   std::int32_t pid = 0;
-  std::unique_ptr<Spool> spool;      ///< null until its first hello
-  std::shared_ptr<FrameLink> link;   ///< null while it is away (a worker of an earlier daemon that re-dials)
-  bool is_ours = true;               ///< forked by the zygote of this daemon that still lives, which reports its death
-  bool is_leaving = false;           ///< gets nothing more to do
-  JobId job = 0;                     ///< what it holds; 0: idle
+  std::unique_ptr<Spool> spool;     ///< null until its first hello
+  std::shared_ptr<FrameLink> link;  ///< null while it is away (a worker of an earlier daemon that re-dials)
+  bool is_ours = true;      ///< forked by the zygote of this daemon that still lives, which reports its death
+  bool is_leaving = false;  ///< gets nothing more to do
+  JobId job = 0;            ///< what it holds; 0: idle
   std::uint32_t attempt = 0;
   OrderKind kind = OrderKind::job;
-  std::uint64_t seq_seen = 0;        ///< of the last record taken from it
-  std::uint64_t seq_stored = 0;      ///< the store has the records up to it
-  std::uint64_t seq_told = 0;        ///< and the worker knows
+  std::uint64_t seq_seen = 0;    ///< of the last record taken from it
+  std::uint64_t seq_stored = 0;  ///< the store has the records up to it
+  std::uint64_t seq_told = 0;    ///< and the worker knows
   std::uint64_t jobs_done = 0;
   std::unique_ptr<asio::posix::stream_descriptor> death;  ///< its pidfd, where no zygote reports
 };
@@ -41,9 +41,11 @@ class Workforce {
   struct Listener {
     virtual ~Listener() = default;
     virtual void worker_is_free(Worker& worker) = 0;
-    virtual void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome) = 0;
-    /// The process and all it ran are gone, its records have been delivered. `unwitnessed`: what it had begun and
-    /// left no record of; `returned`: what it had been offered and not begun. The worker is forgotten afterwards.
+    virtual void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq,
+                              const std::string& outcome) = 0;
+    /// The process and all it ran are gone, its records have been delivered. `unwitnessed`: what it had begun
+    /// and left no record of; `returned`: what it had been offered and not begun. The worker is forgotten
+    /// afterwards.
     virtual void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                              std::optional<Spool::Offer> returned) = 0;
     /// The first time, or after the zygote was replaced: workers can be hired again.
@@ -62,7 +64,8 @@ class Workforce {
 
   /// Forks a worker for this seat; it reports as free. Needs is_ready().
   Worker& hire(const std::string& pool, std::uint32_t slot);
-  /// A worker of an earlier daemon: from its spool. It may be dead already; then worker_died follows from settle().
+  /// A worker of an earlier daemon: from its spool. It may be dead already; then worker_died follows from
+  /// settle().
   Worker* adopt(const std::string& key);
   void settle(Worker& worker);
 
@@ -76,7 +79,8 @@ class Workforce {
 
   const std::map<std::string, std::unique_ptr<Worker>>& workers() const { return workers_; }
   std::int32_t zygote_pid() const { return zygote_pid_; }
-  /// Hangs up on all, and waits up to two seconds for the zygote when `wait` is set. Nothing is reported any more.
+  /// Hangs up on all, and waits up to two seconds for the zygote when `wait` is set. Nothing is reported any
+  /// more.
   void stop(bool wait);
 
  private:

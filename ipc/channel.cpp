@@ -1,5 +1,6 @@
 #include "ipc/channel.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <asio/buffer.hpp>
@@ -31,6 +32,12 @@ void take_rights(msghdr& message, std::vector<UniqueFd>& into) {
   }
 }
 
+/// Both directions are closed: the peer is not there any more to read an answer.
+bool is_hung_up(int fd) {
+  pollfd look{fd, 0, 0};
+  return ::poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR));
+}
+
 }  // namespace
 
 Channel::Channel(Socket socket)
@@ -43,7 +50,7 @@ Result<LineFrame::Line> Channel::read_line() {
   for (;;) {
     if (auto line = frame_.next()) return std::move(*line);
     if (auto status = receive(); !status) {
-      abort();
+      if (!half_closed_) abort();
       return status.error();
     }
   }
@@ -66,12 +73,24 @@ Status Channel::receive() {
       frame_.feed({buffer, static_cast<std::size_t>(got)});
       return ok();
     }
-    if (got == 0) return make_error(Errc::unavailable, "the peer has gone");
+    if (got == 0) {
+      half_closed_ = open_ && !is_hung_up(socket_.native_handle());
+      if (half_closed_) watch_hang_up();
+      return make_error(Errc::unavailable, "the peer has said all");
+    }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return errno_error("read from a client");
     const auto error = socket_.async_wait(Socket::wait_read, on_fiber);
     if (error) return make_error(Errc::unavailable, "the conversation has ended");
   }
+}
+
+void Channel::watch_hang_up() {
+  socket_.async_wait(Socket::wait_error, [self = shared_from_this()](const std::error_code& error) {
+    if (error || !self->open_) return;
+    if (is_hung_up(self->socket_.native_handle())) return self->abort();
+    self->watch_hang_up();
+  });
 }
 
 void Channel::send(std::string_view line) {
@@ -82,7 +101,8 @@ void Channel::send(std::string_view line) {
     if (outgoing_.size() > outgoing_max_bytes) abort();
     return;
   }
-  const ssize_t sent = ::send(socket_.native_handle(), outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const ssize_t sent =
+      ::send(socket_.native_handle(), outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent > 0) outgoing_.erase(0, static_cast<std::size_t>(sent));
   if (sent < 0 && errno != EAGAIN && errno != EINTR) return abort();
   if (!outgoing_.empty()) pump();

@@ -12,13 +12,16 @@
 
 namespace tine::ipc {
 
-/// Lines over a Unix socket, with descriptors; for one fiber that reads and any code of the same thread that sends.
+/// Lines over a Unix socket, with descriptors; for one fiber that reads and any code of the same thread that
+/// sends.
 class Channel : public std::enable_shared_from_this<Channel> {
  public:
   using Socket = asio::local::stream_protocol::socket;
   explicit Channel(Socket socket);
 
-  /// Parks until a whole line is there. Errors: Errc::unavailable at the end of the conversation.
+  /// Parks until a whole line is there. Errors: Errc::unavailable when the peer has said all; it may still
+  /// listen
+  /// (`nc -U <file`), so is_open() tells whether answers can go out.
   Result<LineFrame::Line> read_line();
   /// Descriptors that came since the last call, in order; the caller owns them.
   std::vector<UniqueFd> take_descriptors() { return std::move(descriptors_); }
@@ -35,6 +38,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
  private:
   void pump();
   void abort();
+  void watch_hang_up();
   Status receive();
   Socket socket_;
   LineFrame frame_;
@@ -43,6 +47,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::vector<std::function<void()>> closed_handlers_;
   asio::steady_timer drained_;
   bool writing_ = false;
+  bool half_closed_ = false;  ///< the peer reads on, but will say no more
   bool open_ = true;
 };
 

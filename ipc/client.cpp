@@ -14,14 +14,14 @@ namespace tine::ipc {
 namespace {
 
 constexpr int protocol_version = 1;
-constexpr std::size_t descriptors_max = 4;            // stdin stdout stderr alive
-constexpr std::size_t reply_bytes_max = 1u << 30;     // a peer that never ends its line must not eat the machine
+constexpr std::size_t descriptors_max = 4;         // stdin stdout stderr alive
+constexpr std::size_t reply_bytes_max = 1u << 30;  // a peer that never ends its line must not eat the machine
 constexpr std::size_t receive_bytes = 64u << 10;
 
 /// An exit code that a program may ask for over the wire, as the Errc that leads back to it.
 Errc errc_from_exit_code(int code) {
-  for (const auto errc : {Errc::usage, Errc::absent, Errc::unavailable, Errc::try_later, Errc::cannot_create, Errc::io,
-                          Errc::not_permitted, Errc::already_running, Errc::timed_out}) {
+  for (const auto errc : {Errc::usage, Errc::absent, Errc::unavailable, Errc::try_later, Errc::cannot_create,
+                          Errc::io, Errc::not_permitted, Errc::already_running, Errc::timed_out}) {
     if (exit_code_of(make_error(errc, "")) == code) return errc;
   }
   return Errc::internal;
@@ -58,7 +58,8 @@ Result<std::string> from_wire(const Json& value) {
 Result<Client> Client::connect(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return make_error(Errc::usage, "the socket path is too long: " + path);
+  if (path.size() >= sizeof address.sun_path)
+    return make_error(Errc::usage, "the socket path is too long: " + path);
   std::memcpy(address.sun_path, path.c_str(), path.size());
 
   Client client;
@@ -86,8 +87,9 @@ Status Client::send(std::string_view method, std::string_view params, std::span<
   line.append(R"({"jsonrpc":"2.0","id":)").append(std::to_string(next_id_++)).append(R"(,"method":")");
   line.append(method).append(R"(","params":)").append(params).append("}");
   if (line.size() > bytes_max) {
-    return make_error(Errc::usage, "the request has " + std::to_string(line.size()) + " bytes; allowed: at most " +
-                                       std::to_string(bytes_max >> 20) + " MiB");
+    return make_error(Errc::usage, "the request has " + std::to_string(line.size()) +
+                                       " bytes; allowed: at most " + std::to_string(bytes_max >> 20) +
+                                       " MiB");
   }
   line += '\n';
   return send_line(line, descriptors);
@@ -95,7 +97,8 @@ Status Client::send(std::string_view method, std::string_view params, std::span<
 
 Status Client::send_line(std::string_view line, std::span<const int> descriptors) {
   if (!is_open()) return make_error(Errc::unavailable, "the connection to the daemon was lost");
-  if (descriptors.size() > descriptors_max) return make_error(Errc::internal, "too many descriptors in one request");
+  if (descriptors.size() > descriptors_max)
+    return make_error(Errc::internal, "too many descriptors in one request");
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_max)] = {};
   bool first = true;
   while (!line.empty()) {
@@ -114,7 +117,8 @@ Status Client::send_line(std::string_view line, std::span<const int> descriptors
     }
     const auto sent = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
-    // A daemon that refuses a line may say why and hang up before it has read all of it: the reading finds out.
+    // A daemon that refuses a line may say why and hang up before it has read all of it: the reading finds
+    // out.
     if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return ok();
     if (sent < 0) return lost("send to");
     first = false;

@@ -30,9 +30,9 @@ class Client {
   /// Asks, and returns the "result". Notifications that come before it are dropped.
   Result<Json> call(std::string_view method, const Json& params, std::span<const int> descriptors = {});
 
-  /// Sends without waiting for the answer, nor for the hello line. `params` is JSON text, spliced in as it is.
-  /// `descriptors` ride on the first byte of the line; the caller keeps its own.
-  /// Errors: Errc::usage for a line over the limit, with nothing sent.
+  /// Sends without waiting for the answer, nor for the hello line. `params` is JSON text, spliced in as it
+  /// is. `descriptors` ride on the first byte of the line; the caller keeps its own. Errors: Errc::usage for
+  /// a line over the limit, with nothing sent.
   Status send(std::string_view method, std::string_view params, std::span<const int> descriptors = {});
 
   /// The next notification or reply, whole; blocks. The hello line is checked and swallowed.
@@ -41,8 +41,8 @@ class Client {
   static Result<Json> result_of(Json& reply);
   static bool is_notification(const Json& message);
 
-  /// For a caller with its own poll(): whether a line is there, the message in it (null: it was the hello line),
-  /// and one read.
+  /// For a caller with its own poll(): whether a line is there, the message in it (null: it was the hello
+  /// line), and one read.
   bool has_line() const { return line_end_ != std::string::npos; }
   Result<Json> take_line();
   Status receive();
@@ -58,9 +58,9 @@ class Client {
   bool swallow_hello(const Json& message, Status& verdict);
 
   UniqueFd socket_;
-  std::string input_;                          ///< received, not yet returned
-  std::size_t line_end_ = std::string::npos;   ///< of the first whole line in input_
-  std::size_t scanned_ = 0;                    ///< bytes of input_ known to hold no line end
+  std::string input_;                         ///< received, not yet returned
+  std::size_t line_end_ = std::string::npos;  ///< of the first whole line in input_
+  std::size_t scanned_ = 0;                   ///< bytes of input_ known to hold no line end
   int next_id_ = 1;
   int daemon_pid_ = 0;
 };

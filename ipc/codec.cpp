@@ -47,8 +47,9 @@ std::variant<Request, RequestError> parse_request(std::string_view line) {
   try {
     message = Json::parse(line);
   } catch (const Json::parse_error& error) {
-    return RequestError{nullptr, parse_error,
-                        "not JSON (strict UTF-8) at offset " + std::to_string(error.byte ? error.byte - 1 : 0)};
+    return RequestError{
+        nullptr, parse_error,
+        "not JSON (strict UTF-8) at offset " + std::to_string(error.byte ? error.byte - 1 : 0)};
   }
   Json id;
   if (message.is_object() && message.contains("id")) id = message["id"];
@@ -59,14 +60,15 @@ std::variant<Request, RequestError> parse_request(std::string_view line) {
     return invalid("id: must be a string, a number or null");
   }
   if (message.value("jsonrpc", Json()) != "2.0") return invalid("jsonrpc: must be \"2.0\"");
-  if (!message.contains("method") || !message["method"].is_string()) return invalid("method: must be a string");
+  if (!message.contains("method") || !message["method"].is_string())
+    return invalid("method: must be a string");
   Json params = message.contains("params") ? std::move(message["params"]) : Json::object();
   if (!params.is_object()) return invalid("params: must be an object");
   std::string method = message["method"];
   if (line.size() > limits::line_bytes_max && method != "batch")
-    return invalid("a line of " + std::to_string(line.size()) + " bytes; allowed: " +
-                   std::to_string(limits::line_bytes_max) + " (" + std::to_string(limits::batch_line_bytes_max) +
-                   " for batch)");
+    return invalid("a line of " + std::to_string(line.size()) +
+                   " bytes; allowed: " + std::to_string(limits::line_bytes_max) + " (" +
+                   std::to_string(limits::batch_line_bytes_max) + " for batch)");
   return Request{std::move(id), std::move(method), std::move(params)};
 }
 
@@ -98,7 +100,8 @@ Result<std::string> bytes_from_json(const Json& value, const std::string& field)
   std::string bytes;
   if (value.is_string()) {
     bytes = value.get<std::string>();
-  } else if (value.is_object() && value.size() == 1 && value.contains("base64") && value["base64"].is_string()) {
+  } else if (value.is_object() && value.size() == 1 && value.contains("base64") &&
+             value["base64"].is_string()) {
     auto decoded = base64_decode(value["base64"].get_ref<const std::string&>());
     if (!decoded) return usage(field + ": " + decoded.error().message());
     bytes = std::move(*decoded);
@@ -138,9 +141,11 @@ Result<double> duration_field(const Json& object, const char* key, double fallba
   if (found->is_number()) {
     const double seconds = found->get<double>();
     if (seconds >= 0 && seconds <= static_cast<double>(limits::duration_s_max)) return seconds;
-    return usage(std::string(key) + ": must be 0 or more seconds, up to " + std::to_string(limits::duration_s_max));
+    return usage(std::string(key) + ": must be 0 or more seconds, up to " +
+                 std::to_string(limits::duration_s_max));
   }
-  if (!found->is_string()) return usage(std::string(key) + ": must be a duration: 500ms 30s 5m 2h 1d or seconds");
+  if (!found->is_string())
+    return usage(std::string(key) + ": must be a duration: 500ms 30s 5m 2h 1d or seconds");
   auto parsed = parse_duration_s(found->get_ref<const std::string&>());
   if (!parsed) return usage(std::string(key) + ": " + parsed.error().message());
   return *parsed;
@@ -160,8 +165,8 @@ Result<Selection> selection_from(const Json& params) {
       selection.ranges.emplace_back(item.get<JobId>(), item.get<JobId>());
       continue;
     }
-    if (!item.is_array() || item.size() != 2 || !item[0].is_number_unsigned() || !item[1].is_number_unsigned() ||
-        item[0].get<JobId>() > item[1].get<JobId>())
+    if (!item.is_array() || item.size() != 2 || !item[0].is_number_unsigned() ||
+        !item[1].is_number_unsigned() || item[0].get<JobId>() > item[1].get<JobId>())
       return bad();
     selection.ranges.emplace_back(item[0].get<JobId>(), item[1].get<JobId>());
   }

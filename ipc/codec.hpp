@@ -9,7 +9,8 @@
 #include "core/base/result.hpp"
 #include "core/job/job.hpp"
 
-/// Messages to JSON and back; the only place that throws and catches JSON's exceptions and names a job's keys.
+/// Messages to JSON and back; the only place that throws and catches JSON's exceptions and names a job's
+/// keys.
 namespace tine::ipc {
 
 using Json = nlohmann::json;
@@ -33,7 +34,8 @@ std::variant<Request, RequestError> parse_request(std::string_view line);
 std::optional<std::size_t> too_deep_at(std::string_view text);
 
 std::string reply(const Json& id, const OrderedJson& result);
-std::string error_reply(const Json& id, int code, const std::string& message, std::optional<int> exit_code = {});
+std::string error_reply(const Json& id, int code, const std::string& message,
+                        std::optional<int> exit_code = {});
 std::string error_reply(const Json& id, const Error& error);
 std::string notification(std::string_view method, const OrderedJson& params);
 
@@ -44,7 +46,8 @@ struct SubmitContext {
   std::uint32_t umask = 022;
 };
 Result<SubmitContext> submit_context_from(const Json& params);
-/// One batch line. `where` goes before each error: "line 3: ". Unknown keys are refused, but for `also_allowed`.
+/// One batch line. `where` goes before each error: "line 3: ". Unknown keys are refused, but for
+/// `also_allowed`.
 Result<JobSpec> spec_from(const Json& object, const SubmitContext& context, const std::string& where,
                           const std::vector<std::string_view>& also_allowed = {});
 
@@ -84,7 +87,8 @@ Result<std::string> bytes_from_json(const Json& value, const std::string& field)
 
 /// Fields of params, each error naming the field and what is allowed.
 Result<std::string> string_field(const Json& object, const char* key, const std::string& fallback);
-Result<std::uint64_t> unsigned_field(const Json& object, const char* key, std::uint64_t fallback, std::uint64_t greatest);
+Result<std::uint64_t> unsigned_field(const Json& object, const char* key, std::uint64_t fallback,
+                                     std::uint64_t greatest);
 Result<bool> bool_field(const Json& object, const char* key, bool fallback);
 Result<double> duration_field(const Json& object, const char* key, double fallback);
 

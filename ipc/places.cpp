@@ -45,8 +45,9 @@ Result<std::string> home_folder() {
   if (const auto passwd = read_file("/etc/passwd")) {
     if (auto home = home_in_passwd(*passwd, std::to_string(::geteuid())); !home.empty()) return home;
   }
-  return make_error(Errc::usage, "HOME is not set and /etc/passwd has no folder for this user; "
-                                 "allowed: set HOME or TINE_STATE_DIR");
+  return make_error(Errc::usage,
+                    "HOME is not set and /etc/passwd has no folder for this user; "
+                    "allowed: set HOME or TINE_STATE_DIR");
 }
 
 Result<std::string> state_folder(const std::string& given) {
@@ -70,7 +71,8 @@ Result<std::string> socket_path(const std::string& given, const std::string& giv
   path = absolute(path);
   if (path.size() > limits::socket_path_bytes_max) {
     return make_error(Errc::usage, "the socket path " + path + " has " + std::to_string(path.size()) +
-                                       " bytes; allowed: at most " + std::to_string(limits::socket_path_bytes_max));
+                                       " bytes; allowed: at most " +
+                                       std::to_string(limits::socket_path_bytes_max));
   }
   return path;
 }

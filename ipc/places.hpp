@@ -6,12 +6,12 @@
 /// Where tine and tined meet: the same answer in a login shell, in cron and inside a job.
 namespace tine::ipc {
 
-/// $HOME, else the folder that /etc/passwd gives this uid (read by hand: NSS does not work in a static program).
-/// Errors: Errc::usage when neither names one.
+/// $HOME, else the folder that /etc/passwd gives this uid (read by hand: NSS does not work in a static
+/// program). Errors: Errc::usage when neither names one.
 Result<std::string> home_folder();
 
-/// The state dir, absolute: `given` (--state-dir; "": not given), else $TINE_STATE_DIR, else the default of this uid.
-/// Makes nothing.  Errors: as home_folder().
+/// The state dir, absolute: `given` (--state-dir; "": not given), else $TINE_STATE_DIR, else the default of
+/// this uid. Makes nothing.  Errors: as home_folder().
 Result<std::string> state_folder(const std::string& given);
 
 /// The socket, absolute: `given` (--socket; "": not given), else $TINE_SOCKET, else below the state dir.

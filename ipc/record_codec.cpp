@@ -14,10 +14,14 @@ OrderedJson or_null(const std::optional<T>& value) {
 
 std::string_view name_of(CallbackStatus::State state) {
   switch (state) {
-    case CallbackStatus::State::pending: return "pending";
-    case CallbackStatus::State::succeeded: return "succeeded";
-    case CallbackStatus::State::failed: return "failed";
-    case CallbackStatus::State::none: break;
+    case CallbackStatus::State::pending:
+      return "pending";
+    case CallbackStatus::State::succeeded:
+      return "succeeded";
+    case CallbackStatus::State::failed:
+      return "failed";
+    case CallbackStatus::State::none:
+      break;
   }
   return "none";
 }
@@ -52,7 +56,8 @@ void add_identity(OrderedJson& record, const JobRow& row) {
 void add_end(OrderedJson& record, const JobRow& row) {
   const Outcome* end = row.outcome ? &*row.outcome : nullptr;
   record["state"] = name_of(row.state);
-  record["reason"] = end && end->reason != Reason::none ? OrderedJson(name_of(end->reason)) : OrderedJson(nullptr);
+  record["reason"] =
+      end && end->reason != Reason::none ? OrderedJson(name_of(end->reason)) : OrderedJson(nullptr);
   record["exit_code"] = end ? or_null(end->exit_code) : OrderedJson(nullptr);
   record["signal"] = end && end->signal ? OrderedJson(signal_name(*end->signal)) : OrderedJson(nullptr);
   record["result"] = end && !end->result_json.empty() ? OrderedJson::parse(end->result_json, nullptr, false)
@@ -82,8 +87,8 @@ void add_times(OrderedJson& record, const JobRow& row) {
   record["submitted_at"] = time_or_null(row.submitted);
   record["started_at"] = time_or_null(started);
   record["finished_at"] = time_or_null(finished);
-  record["duration_s"] = started && finished ? OrderedJson(static_cast<double>(finished - started) / 1e6)
-                                             : OrderedJson(nullptr);
+  record["duration_s"] =
+      started && finished ? OrderedJson(static_cast<double>(finished - started) / 1e6) : OrderedJson(nullptr);
 }
 
 void add_worker(OrderedJson& record, const JobRow& row) {

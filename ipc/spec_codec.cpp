@@ -52,7 +52,8 @@ Status read_what_runs(const Json& object, JobSpec& spec) {
   if (name->empty()) return usage("function: must not be empty");
   spec.function = std::move(*name);
   const auto args = object.find("args");
-  if (args != object.end() && !args->is_array()) return usage("args: must be a JSON array of positional arguments");
+  if (args != object.end() && !args->is_array())
+    return usage("args: must be a JSON array of positional arguments");
   spec.args_json = args == object.end() ? "[]" : args->dump();
   return ok();
 }
@@ -90,15 +91,16 @@ Status read_text_fields(const Json& object, const SubmitContext& context, JobSpe
     std::string* into;
   };
   std::string workdir = context.cwd;
-  for (const auto& [key, into] : {Field{"name", &spec.name}, Field{"pool", &spec.pool}, Field{"workdir", &workdir},
-                                  Field{"stdin", &spec.stdin_path}, Field{"callback", &spec.callback}}) {
+  for (const auto& [key, into] :
+       {Field{"name", &spec.name}, Field{"pool", &spec.pool}, Field{"workdir", &workdir},
+        Field{"stdin", &spec.stdin_path}, Field{"callback", &spec.callback}}) {
     auto value = string_field(object, key, *into);
     if (!value) return value.error();
     *into = std::move(*value);
   }
   if (spec.name.size() > limits::name_bytes_max)
-    return usage("name: " + std::to_string(spec.name.size()) + " bytes; allowed: " +
-                 std::to_string(limits::name_bytes_max));
+    return usage("name: " + std::to_string(spec.name.size()) +
+                 " bytes; allowed: " + std::to_string(limits::name_bytes_max));
   if (spec.callback.size() >= limits::exec_string_bytes_max)
     return usage("callback: " + std::to_string(spec.callback.size()) + " bytes; allowed: " +
                  std::to_string(limits::exec_string_bytes_max - 1) + ", what execve takes");
@@ -131,14 +133,15 @@ Status within_execve(const JobSpec& spec, const std::string& environment) {
   for (const auto* list : {&spec.argv, &spec.environment_extra}) {
     for (const auto& word : *list) {
       if (word.size() >= limits::exec_string_bytes_max)
-        return usage("command: an argument or variable of " + std::to_string(word.size()) + " bytes; allowed: " +
-                     std::to_string(limits::exec_string_bytes_max - 1) + ", what execve takes");
+        return usage("command: an argument or variable of " + std::to_string(word.size()) +
+                     " bytes; allowed: " + std::to_string(limits::exec_string_bytes_max - 1) +
+                     ", what execve takes");
       total += word.size() + 1 + sizeof(char*);
     }
   }
   if (total > limits::exec_bytes_max)
-    return usage("command: arguments and environment of " + std::to_string(total) + " bytes; allowed: " +
-                 std::to_string(limits::exec_bytes_max) + ", what execve takes");
+    return usage("command: arguments and environment of " + std::to_string(total) +
+                 " bytes; allowed: " + std::to_string(limits::exec_bytes_max) + ", what execve takes");
   return ok();
 }
 
@@ -155,7 +158,8 @@ Result<SubmitContext> submit_context_from(const Json& params) {
   context.umask = static_cast<std::uint32_t>(*mask);
   const auto environment = params.find("environment");
   if (environment == params.end() || environment->is_null()) {
-    context.environment = std::string("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") + '\0';
+    context.environment =
+        std::string("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") + '\0';
     return context;
   }
   if (!environment->is_array()) return usage("environment: must be an array of \"K=V\" strings");

@@ -29,10 +29,12 @@ Result<std::string> read_jobs(std::string_view from) {
 }
 
 Error bad_line(std::size_t number, const char* what) {
-  return make_error(Errc::usage, "line " + std::to_string(number) + " " + what + "; allowed: one JSON object a line");
+  return make_error(Errc::usage,
+                    "line " + std::to_string(number) + " " + what + "; allowed: one JSON object a line");
 }
 
-/// The file's lines as one JSON array, as they stand: checked to be JSON, so that none can reach out of its place.
+/// The file's lines as one JSON array, as they stand: checked to be JSON, so that none can reach out of its
+/// place.
 Result<std::string> array_of_lines(std::string_view text) {
   std::string jobs = "[";
   for (std::size_t number = 1; !text.empty(); ++number) {
@@ -46,7 +48,8 @@ Result<std::string> array_of_lines(std::string_view text) {
     if (jobs.size() > 1) jobs += ',';
     jobs += line;
   }
-  if (jobs.size() == 1) return make_error(Errc::usage, "there is no job in it; allowed: one JSON object a line");
+  if (jobs.size() == 1)
+    return make_error(Errc::usage, "there is no job in it; allowed: one JSON object a line");
   return jobs + "]";
 }
 
@@ -109,7 +112,8 @@ int wait_and_print(Reached& daemon, const std::vector<JobId>& ids, const Invocat
     return take(message["params"]);
   });
   if (unwritten) return unwritten;
-  // All were printed and only the closing reply is missing: an empty question is refused, and needs no answer.
+  // All were printed and only the closing reply is missing: an empty question is refused, and needs no
+  // answer.
   if (!reply && printed.size() < ids.size()) return fail(invocation, reply.error());
   return all_succeeded ? 0 : 1;
 }

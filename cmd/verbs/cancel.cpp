@@ -26,7 +26,8 @@ int ask(Invocation& invocation, const char* method, const Words& words, std::opt
 }  // namespace
 
 int cancel(Invocation& invocation) {
-  Options options(invocation, "cancel SEL...", "Never starts a job, or ends its whole process tree: TERM, then KILL.");
+  Options options(invocation, "cancel SEL...",
+                  "Never starts a job, or ends its whole process tree: TERM, then KILL.");
   if (const auto over = options.parse()) return *over;
   return ask(invocation, "cancel", options.free_words(), std::nullopt);
 }
@@ -37,7 +38,9 @@ int kill(Invocation& invocation) {
   options.value("-s,--signal", "SIG", name, "TERM, SIGUSR1, 9 ... (TERM)");
   if (const auto over = options.parse()) return *over;
   const auto signal = name ? signal_from(*name) : std::optional<int>(SIGTERM);
-  if (!signal) return fail_usage(invocation, "no signal is named " + std::string(*name) + "; allowed: TERM, SIGUSR1, 9 ...");
+  if (!signal)
+    return fail_usage(invocation,
+                      "no signal is named " + std::string(*name) + "; allowed: TERM, SIGUSR1, 9 ...");
   return ask(invocation, "kill", options.free_words(), signal);
 }
 

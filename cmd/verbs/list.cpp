@@ -24,9 +24,10 @@ struct Filter {
 Result<Json> to_params(const Filter& filter) {
   Json params = Json::object();
   if (filter.state && !job_state_from(*filter.state))
-    return make_error(Errc::usage, "--state " + std::string(*filter.state) +
-                                       " is none; allowed: waiting held queued running succeeded failed timed_out "
-                                       "cancelled lost");
+    return make_error(Errc::usage,
+                      "--state " + std::string(*filter.state) +
+                          " is none; allowed: waiting held queued running succeeded failed timed_out "
+                          "cancelled lost");
   for (const auto& [key, value] : {std::pair("state", filter.state), std::pair("name", filter.name),
                                    std::pair("pool", filter.pool), std::pair("since", filter.since)}) {
     if (value) params[key] = ipc::to_wire(*value);
@@ -93,7 +94,8 @@ int list(Invocation& invocation) {
   options.value("--limit", "N", filter.limit, "the newest N");
   if (const auto over = options.parse()) return *over;
   if (!options.free_words().empty())
-    return fail_usage(invocation, "takes options alone, not '" + std::string(options.free_words()[0]) + "'; see --help");
+    return fail_usage(invocation,
+                      "takes options alone, not '" + std::string(options.free_words()[0]) + "'; see --help");
   auto params = to_params(filter);
   if (!params) return fail(invocation, params.error());
   if (!filter.limit) (*params)["after_id"] = 0;  // from the oldest on, page by page
@@ -106,8 +108,10 @@ int list(Invocation& invocation) {
     if (!page) return fail(invocation, page.error());
     const auto& jobs = page->at("jobs");
     for (const auto& job : jobs) {
-      if (!invocation.json) rows.push_back(row_of(job));
-      else if (const int unwritten = print_json(job)) return unwritten;
+      if (!invocation.json)
+        rows.push_back(row_of(job));
+      else if (const int unwritten = print_json(job))
+        return unwritten;
     }
     more = !filter.limit && !jobs.empty() && page->value("more", false);
     if (more) (*params)["after_id"] = id_of(jobs.back());

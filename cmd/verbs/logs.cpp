@@ -27,7 +27,7 @@ int logs(Invocation& invocation) {
 
   auto daemon = reach_daemon(invocation, Autostart::allowed);
   if (daemon.exit_code) return daemon.exit_code;
-  const auto ids = existing_ids(daemon.client, *selection);
+  const auto ids = existing_ids(daemon, *selection);
   if (!ids) return fail(invocation, ids.error());
   std::optional<Error> unwritten;
   for (const auto id : *ids) {

@@ -13,7 +13,8 @@ namespace {
 
 using ipc::Json;
 
-constexpr const char* allowed = "allowed: list, add NAME --size N, resize NAME N, close|open|join|terminate NAME";
+constexpr const char* allowed =
+    "allowed: list, add NAME --size N, resize NAME N, close|open|join|terminate NAME";
 
 int print_pools(const Json& reply, bool json) {
   std::vector<Row> rows{{"POOL", "KIND", "SIZE", "BUSY", "QUEUED", "STATE"}};
@@ -33,11 +34,13 @@ int print_pools(const Json& reply, bool json) {
 }
 
 /// The params of `pool WORD`. Errors: Errc::usage.
-Result<Json> to_params(std::string_view word, const Words& names, const std::optional<std::string_view>& size) {
+Result<Json> to_params(std::string_view word, const Words& names,
+                       const std::optional<std::string_view>& size) {
   const bool resizes = word == "resize", adds = word == "add";
   const std::size_t expected = word == "list" ? 0 : resizes && !size ? 2 : 1;
   if (names.size() != expected || (adds && !size) || (size && !adds && !resizes))
-    return make_error(Errc::usage, std::string("'pool ") + std::string(word) + "' is not given right; " + allowed);
+    return make_error(Errc::usage,
+                      std::string("'pool ") + std::string(word) + "' is not given right; " + allowed);
   Json params = Json::object();
   if (expected == 0) return params;
   params["name"] = ipc::to_wire(names[0]);
@@ -52,14 +55,16 @@ Result<Json> to_params(std::string_view word, const Words& names, const std::opt
 
 int pool(Invocation& invocation) {
   std::optional<std::string_view> size;
-  Options options(invocation, "pool list | add NAME --size N | resize NAME N | close|open|join|terminate NAME",
+  Options options(invocation,
+                  "pool list | add NAME --size N | resize NAME N | close|open|join|terminate NAME",
                   "Pools of workers. close: refuse new jobs; join: wait until it is closed and empty.");
   options.value("--size", "N", size, "how many workers");
   if (const auto over = options.parse()) return *over;
   const auto& words = options.free_words();
   const auto word = words.empty() ? std::string_view("list") : words[0];
   bool known = false;
-  for (const std::string_view one : {"list", "add", "resize", "close", "open", "join", "terminate"}) known |= one == word;
+  for (const std::string_view one : {"list", "add", "resize", "close", "open", "join", "terminate"})
+    known |= one == word;
   if (!known) return fail_usage(invocation, "'" + std::string(word) + "' is not known; " + allowed);
   const auto params = to_params(word, words.empty() ? Words{} : Words(words.begin() + 1, words.end()), size);
   if (!params) return fail(invocation, params.error());

@@ -20,12 +20,15 @@ namespace {
 using ipc::Json;
 using Clock = std::chrono::steady_clock;
 
-constexpr int watched_signals[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGWINCH, SIGUSR1, SIGUSR2, SIGCONT, SIGTSTP};
+constexpr int watched_signals[] = {SIGINT,  SIGTERM, SIGQUIT, SIGHUP, SIGWINCH,
+                                   SIGUSR1, SIGUSR2, SIGCONT, SIGTSTP};
 
-bool ends_us(int signal) { return signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP; }
+bool ends_us(int signal) {
+  return signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP;
+}
 
-/// Turns the signals into bytes to read. One that is ignored (nohup, a shell's `&`) stays ignored: blocked, it
-/// would arrive here all the same.
+/// Turns the signals into bytes to read. One that is ignored (nohup, a shell's `&`) stays ignored: blocked,
+/// it would arrive here all the same.
 UniqueFd watch_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -88,7 +91,8 @@ class Foreground {
   static Result<Json> taken_out(Result<Json> reply) {
     if (!reply || !reply->contains("jobs")) return reply;
     auto& jobs = (*reply)["jobs"];
-    if (!jobs.is_array() || jobs.empty()) return make_error(Errc::internal, "the daemon's reply has no job record");
+    if (!jobs.is_array() || jobs.empty())
+      return make_error(Errc::internal, "the daemon's reply has no job record");
     return Json(std::move(jobs.front()));
   }
 
@@ -107,14 +111,16 @@ class Foreground {
   }
 
   Status lost(const Error& error, bool heard) {
-    if (id_ == 0) return error;  // nobody knows whether there is a job; our end of the pipe ends it if there is
+    if (id_ == 0)
+      return error;  // nobody knows whether there is a job; our end of the pipe ends it if there is
     if (heard || deadline_ == Clock::time_point{}) deadline_ = Clock::now() + redial_for;
     return ok();
   }
 
   Status look_again() {
     if (Clock::now() >= deadline_)
-      return make_error(Errc::unavailable, "the daemon went away, and none answered at " + daemon_.socket + " for 10 s");
+      return make_error(Errc::unavailable,
+                        "the daemon went away, and none answered at " + daemon_.socket + " for 10 s");
     auto client = ipc::Client::connect(daemon_.socket);
     if (!client) return ok();
     daemon_.client = std::move(*client);
@@ -130,8 +136,10 @@ class Foreground {
         exit_now_ = 128 + signal;
         return;
       }
-      if (started_) deliver(signal);
-      else if (signal == SIGUSR1 || signal == SIGUSR2) held_back_.push_back(signal);
+      if (started_)
+        deliver(signal);
+      else if (signal == SIGUSR1 || signal == SIGUSR2)
+        held_back_.push_back(signal);
       if (signal == SIGTSTP) ::raise(SIGSTOP);
     }
   }
@@ -168,8 +176,9 @@ int tell_end(const Json& record, const Invocation& invocation) {
 
 int run(Invocation& invocation) {
   SpecWords words;
-  Options options(invocation, "run -- CMD ARG...  |  --shell 'STRING'  |  --fn NAME [--args JSON]",
-                  "Runs a job in the foreground, with our stdin, stdout and stderr, and exits with its code.");
+  Options options(
+      invocation, "run -- CMD ARG...  |  --shell 'STRING'  |  --fn NAME [--args JSON]",
+      "Runs a job in the foreground, with our stdin, stdout and stderr, and exits with its code.");
   declare(options, words);
   if (const auto over = options.parse()) return *over;
   auto params = to_params(words, options.free_words());

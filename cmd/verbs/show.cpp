@@ -36,7 +36,8 @@ Error absent(const Json& record, const std::string& what) {
 
 int print_result(Reached& daemon, const Json& record, const Invocation& invocation) {
   const auto state = job_state_from(state_of(record));
-  if (state && !has_ended(*state)) return fail(invocation, absent(record, "is " + state_of(record) + ": no result yet"));
+  if (state && !has_ended(*state))
+    return fail(invocation, absent(record, "is " + state_of(record) + ": no result yet"));
   if (is_function(record)) {
     if (succeeded(record)) return print_json(record.contains("result") ? record["result"] : Json());
     const auto error = error_text(record);
@@ -65,7 +66,8 @@ int show(Invocation& invocation) {
 }
 
 int result(Invocation& invocation) {
-  Options options(invocation, "result SEL...", "Prints a function's result as JSON, or a command's whole stdout.");
+  Options options(invocation, "result SEL...",
+                  "Prints a function's result as JSON, or a command's whole stdout.");
   if (const auto over = options.parse()) return *over;
   auto shown = ask(invocation, options.free_words());
   if (shown.exit_code) return shown.exit_code;

@@ -24,11 +24,13 @@ bool has_ended_process(int pid) {
          (*stat)[name_end + 2] == 'X';
 }
 
-/// Reads to the end of the conversation, then sees the process go: the next start must not find its lock held.
+/// Reads to the end of the conversation, then sees the process go: the next start must not find its lock
+/// held.
 void await_end(ipc::Client& client) {
   const int pid = client.daemon_pid();
   while (client.is_open()) (void)client.next_message();
-  for (int i = 0; pid > 0 && i < gone_polls_max && !has_ended_process(pid); ++i) ::poll(nullptr, 0, gone_poll_ms);
+  for (int i = 0; pid > 0 && i < gone_polls_max && !has_ended_process(pid); ++i)
+    ::poll(nullptr, 0, gone_poll_ms);
 }
 
 Result<Json> to_params(bool now, bool leave_jobs, const std::optional<std::string_view>& timeout) {
@@ -49,7 +51,8 @@ Result<Json> to_params(bool now, bool leave_jobs, const std::optional<std::strin
 int shutdown(Invocation& invocation) {
   bool now = false, leave_jobs = false;
   std::optional<std::string_view> timeout;
-  Options options(invocation, "shutdown", "Starts no more jobs, waits for the running ones, ends the daemon.");
+  Options options(invocation, "shutdown",
+                  "Starts no more jobs, waits for the running ones, ends the daemon.");
   options.value("--timeout", "D", timeout, "cancel what still runs after D");
   options.flag("--now", now, "cancel what runs at once");
   options.flag("--leave-jobs", leave_jobs, "end at once; workers go on, and the next start adopts them");

@@ -43,7 +43,8 @@ std::size_t edits_between(std::string_view a, std::string_view b) {
 }  // namespace
 
 const Verb* find_verb(std::string_view name) {
-  const auto* found = std::find_if(std::begin(verbs), std::end(verbs), [&](const Verb& v) { return v.name == name; });
+  const auto* found =
+      std::find_if(std::begin(verbs), std::end(verbs), [&](const Verb& v) { return v.name == name; });
   return found == std::end(verbs) ? nullptr : found;
 }
 
@@ -62,8 +63,9 @@ std::string did_you_mean(std::string_view name) {
 }
 
 std::string general_help() {
-  std::string text = "tine - runs commands and functions in pools of workers\n\n"
-                     "Usage: tine [--socket PATH] [--state-dir DIR] [--json] [--no-autostart] VERB ...\n\nVerbs:\n";
+  std::string text =
+      "tine - runs commands and functions in pools of workers\n\n"
+      "Usage: tine [--socket PATH] [--state-dir DIR] [--json] [--no-autostart] VERB ...\n\nVerbs:\n";
   for (const auto& verb : verbs) {
     if (verb.about.empty()) continue;
     text.append("  ").append(verb.name).append(14 - verb.name.size(), ' ').append(verb.about).append("\n");

@@ -55,7 +55,8 @@ Status put_timeout(Wish& wish, const WaitWords& words) {
   if (!words.timeout) return ok();
   const auto seconds = parse_duration_s(*words.timeout);
   if (!seconds) return make_error(Errc::usage, "--timeout: " + seconds.error().message());
-  wish.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(*seconds));
+  wish.deadline =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(*seconds));
   return ok();
 }
 
@@ -89,7 +90,8 @@ int wait(Invocation& invocation) {
   options.flag("--any", words.any, "until one has ended; prints its id, exits with its code");
   options.value("--timeout", "D", words.timeout, "give up after D, with exit code 124");
   if (const auto over = options.parse()) return *over;
-  if (words.all && !options.free_words().empty()) return fail_usage(invocation, "--all goes without a job; allowed: SEL... or --all");
+  if (words.all && !options.free_words().empty())
+    return fail_usage(invocation, "--all goes without a job; allowed: SEL... or --all");
   Wish wish;
   if (const auto put = put_timeout(wish, words); !put) return fail(invocation, put.error());
   auto selection = words.all ? Result<Selection>(Selection{}) : parse_selection(options.free_words());
@@ -97,7 +99,7 @@ int wait(Invocation& invocation) {
 
   auto daemon = reach_daemon(invocation, Autostart::allowed);
   if (daemon.exit_code) return daemon.exit_code;
-  if (const auto pinned = pin_last(daemon.client, *selection); !pinned) return fail(invocation, pinned.error());
+  if (const auto pinned = pin_last(daemon, *selection); !pinned) return fail(invocation, pinned.error());
   wish.params = to_params(*selection);
   if (words.all) wish.params["all"] = true;
   if (words.any) wish.params["any"] = true;

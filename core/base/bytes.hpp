@@ -8,14 +8,13 @@
 
 namespace tine {
 
-/// Appends fixed-size numbers and length-prefixed strings, host byte order: for records that never leave this machine.
+/// Appends fixed-size numbers and length-prefixed strings, host byte order: for records that never leave this
+/// machine.
 class ByteWriter {
  public:
   template <class T>
-    requires std::is_arithmetic_v<T> || std::is_enum_v<T>
-  void number(T value) {
-    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
+  requires std::is_arithmetic_v<T> || std::is_enum_v<T>
+  void number(T value) { bytes_.append(reinterpret_cast<const char*>(&value), sizeof value); }
   void string(std::string_view text) {
     number(static_cast<std::uint32_t>(text.size()));
     bytes_.append(text);
@@ -31,14 +30,14 @@ class ByteWriter {
   std::string bytes_;
 };
 
-/// Reads what ByteWriter wrote. A short or damaged input makes ok() false and every later value empty; never throws.
+/// Reads what ByteWriter wrote. A short or damaged input makes ok() false and every later value empty; never
+/// throws.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}
 
   template <class T>
-    requires std::is_arithmetic_v<T> || std::is_enum_v<T>
-  T number() {
+  requires std::is_arithmetic_v<T> || std::is_enum_v<T> T number() {
     T value{};
     if (rest_.size() < sizeof value) return fail(), value;
     std::memcpy(&value, rest_.data(), sizeof value);

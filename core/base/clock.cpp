@@ -26,8 +26,8 @@ std::string rfc3339(Micros time) {
   ::gmtime_r(&seconds, &parts);
   char text[64];
   const int size =
-      std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900, parts.tm_mon + 1,
-                    parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, micros);
+      std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900,
+                    parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, micros);
   return std::string(text, size > 0 ? static_cast<std::size_t>(size) : 0);
 }
 
@@ -50,7 +50,8 @@ std::uint64_t process_start_ticks(int pid) {
   const ssize_t size = ::read(fd.get(), text, sizeof text - 1);
   if (size <= 0) return 0;
   text[size] = '\0';
-  // The name may hold spaces and brackets: fields are counted from its last ')'. Field 3 is the state, 22 the start.
+  // The name may hold spaces and brackets: fields are counted from its last ')'. Field 3 is the state, 22 the
+  // start.
   const char* rest = std::strrchr(text, ')');
   if (rest == nullptr) return 0;
   ++rest;

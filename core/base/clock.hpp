@@ -7,9 +7,9 @@
 
 namespace tine {
 
-Micros now_micros();                     ///< CLOCK_REALTIME
-std::string rfc3339(Micros time);        ///< "2026-11-23T06:39:00.000001Z"
-const std::string& boot_id();            ///< of this boot of the machine (/proc/sys/kernel/random/boot_id)
+Micros now_micros();               ///< CLOCK_REALTIME
+std::string rfc3339(Micros time);  ///< "2026-11-23T06:39:00.000001Z"
+const std::string& boot_id();      ///< of this boot of the machine (/proc/sys/kernel/random/boot_id)
 /// In clock ticks after boot; 0: no such process. With pid and boot id it names a process for good.
 std::uint64_t process_start_ticks(int pid);
 

@@ -16,7 +16,9 @@ Result<UniqueFd> open_to_read(const std::string& path) {
   return fd;
 }
 
-Error with_path(const Error& error, const std::string& path) { return Error{error.code, error.context + " " + path}; }
+Error with_path(const Error& error, const std::string& path) {
+  return Error{error.code, error.context + " " + path};
+}
 
 Status sync_folder(const std::string& path) {
   const UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

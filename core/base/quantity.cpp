@@ -26,13 +26,15 @@ bool split(std::string_view text, Number& number) {
 }
 
 Error wrong(std::string_view text, std::string_view what, std::string_view allowed) {
-  return make_error(Errc::usage, "'" + std::string(text) + "' is not a " + std::string(what) + ": " + std::string(allowed));
+  return make_error(
+      Errc::usage, "'" + std::string(text) + "' is not a " + std::string(what) + ": " + std::string(allowed));
 }
 
 }  // namespace
 
 Result<double> parse_duration_s(std::string_view text) {
-  constexpr std::string_view allowed = "write 500ms, 30s, 5m, 2h or 1d; a bare number is seconds; at most 3650d";
+  constexpr std::string_view allowed =
+      "write 500ms, 30s, 5m, 2h or 1d; a bare number is seconds; at most 3650d";
   Number number;
   if (!split(text, number)) return wrong(text, "duration", allowed);
   double factor = 0;
@@ -42,7 +44,8 @@ Result<double> parse_duration_s(std::string_view text) {
   if (number.unit == "h") factor = 3600;
   if (number.unit == "d") factor = 86400;
   const double seconds = number.value * factor;
-  if (factor == 0 || seconds > static_cast<double>(limits::duration_s_max)) return wrong(text, "duration", allowed);
+  if (factor == 0 || seconds > static_cast<double>(limits::duration_s_max))
+    return wrong(text, "duration", allowed);
   return seconds;
 }
 
@@ -57,7 +60,8 @@ Result<std::uint64_t> parse_size_bytes(std::string_view text) {
     if (power != std::string_view::npos) factor = std::pow(1024.0, static_cast<double>(power + 1));
   }
   const double bytes = number.value * factor;
-  if (factor == 0 || bytes >= 9.2e18) return wrong(text, "size", allowed);  // fits a signed 64-bit file offset
+  if (factor == 0 || bytes >= 9.2e18)
+    return wrong(text, "size", allowed);  // fits a signed 64-bit file offset
   return static_cast<std::uint64_t>(bytes);
 }
 

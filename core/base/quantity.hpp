@@ -7,7 +7,8 @@
 
 namespace tine {
 
-/// "500ms 30s 5m 2h 1d", a bare number is seconds, fractions allowed. Errors: Errc::usage, saying what is allowed.
+/// "500ms 30s 5m 2h 1d", a bare number is seconds, fractions allowed. Errors: Errc::usage, saying what is
+/// allowed.
 Result<double> parse_duration_s(std::string_view text);
 /// "64K 10M 2G", powers of 1024, a bare number is bytes. Errors: Errc::usage.
 Result<std::uint64_t> parse_size_bytes(std::string_view text);

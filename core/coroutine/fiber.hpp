@@ -4,11 +4,12 @@
 
 namespace tine {
 
-/// A stackful coroutine of one thread: 256 KiB of stack behind a guard page, of which only touched pages cost.
-/// It never moves to another thread, and must not park while it holds a mutex.
+/// A stackful coroutine of one thread: 256 KiB of stack behind a guard page, of which only touched pages
+/// cost. It never moves to another thread, and must not park while it holds a mutex.
 class Fiber {
  public:
-  /// Runs `body` at once, until it first parks. The fiber frees itself when `body` returns; `body` must not throw.
+  /// Runs `body` at once, until it first parks. The fiber frees itself when `body` returns; `body` must not
+  /// throw.
   static void spawn(std::function<void()> body);
   /// The fiber that is running; nullptr outside of any.
   static Fiber* current();

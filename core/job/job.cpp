@@ -50,16 +50,26 @@ std::optional<JobState> job_state_from(std::string_view name) {
 
 std::string_view name_of(Reason reason) {
   switch (reason) {
-    case Reason::none: return "";
-    case Reason::exit: return "exit";
-    case Reason::signal: return "signal";
-    case Reason::timeout: return "timeout";
-    case Reason::oom: return "oom";
-    case Reason::exec: return "exec";
-    case Reason::exception: return "exception";
-    case Reason::cancelled: return "cancelled";
-    case Reason::dependency: return "dependency";
-    case Reason::worker_died: return "worker_died";
+    case Reason::none:
+      return "";
+    case Reason::exit:
+      return "exit";
+    case Reason::signal:
+      return "signal";
+    case Reason::timeout:
+      return "timeout";
+    case Reason::oom:
+      return "oom";
+    case Reason::exec:
+      return "exec";
+    case Reason::exception:
+      return "exception";
+    case Reason::cancelled:
+      return "cancelled";
+    case Reason::dependency:
+      return "dependency";
+    case Reason::worker_died:
+      return "worker_died";
   }
   return "";
 }
@@ -202,11 +212,16 @@ std::optional<Outcome> decode_outcome(std::string_view bytes) {
 int exit_code_of_job(JobState state, Reason reason, JobKind kind, std::optional<int> exit_code,
                      std::optional<int> signal) {
   switch (state) {
-    case JobState::succeeded: return 0;
-    case JobState::timed_out: return 124;
-    case JobState::cancelled: return reason == Reason::dependency ? 125 : 143;
-    case JobState::lost: return 125;
-    default: break;
+    case JobState::succeeded:
+      return 0;
+    case JobState::timed_out:
+      return 124;
+    case JobState::cancelled:
+      return reason == Reason::dependency ? 125 : 143;
+    case JobState::lost:
+      return 125;
+    default:
+      break;
   }
   if (kind == JobKind::function) return 1;
   if (signal) return 128 + *signal;

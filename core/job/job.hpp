@@ -6,7 +6,8 @@
 #include <string_view>
 #include <vector>
 
-/// What a job is: its specification (fixed at submit) and its outcome (fixed at its end), and their bytes on disk.
+/// What a job is: its specification (fixed at submit) and its outcome (fixed at its end), and their bytes on
+/// disk.
 namespace tine {
 
 using JobId = std::uint64_t;  ///< 0: no job
@@ -27,7 +28,18 @@ inline bool has_ended(JobState state) { return state >= JobState::succeeded; }
 std::string_view name_of(JobState state);
 std::optional<JobState> job_state_from(std::string_view name);
 
-enum class Reason : std::uint8_t { none, exit, signal, timeout, oom, exec, exception, cancelled, dependency, worker_died };
+enum class Reason : std::uint8_t {
+  none,
+  exit,
+  signal,
+  timeout,
+  oom,
+  exec,
+  exception,
+  cancelled,
+  dependency,
+  worker_died
+};
 std::string_view name_of(Reason reason);  ///< "" for none
 
 /// "SIGKILL" for 9; "SIG<N>" for one without a name.
@@ -42,21 +54,21 @@ struct JobSpec {
   std::string name;
   std::string pool = "default";
   JobKind kind = JobKind::command;
-  bool shell = false;                 ///< argv is {"/bin/sh","-c",STRING}
-  std::vector<std::string> argv;      ///< a command's
-  std::string function;               ///< a function's name
-  std::string args_json;              ///< a function's arguments: a JSON array
-  std::int32_t priority = 0;          ///< higher first
-  std::string workdir = "/";          ///< absolute
+  bool shell = false;             ///< argv is {"/bin/sh","-c",STRING}
+  std::vector<std::string> argv;  ///< a command's
+  std::string function;           ///< a function's name
+  std::string args_json;          ///< a function's arguments: a JSON array
+  std::int32_t priority = 0;      ///< higher first
+  std::string workdir = "/";      ///< absolute
   std::uint32_t umask = 022;
   std::vector<std::string> environment_extra;  ///< K=V, laid over the base environment
-  std::string stdin_path;             ///< "": /dev/null. Opened when the job starts
-  bool stdin_is_spooled = false;      ///< stdin_path is our own copy, deleted with the job
+  std::string stdin_path;                      ///< "": /dev/null. Opened when the job starts
+  bool stdin_is_spooled = false;               ///< stdin_path is our own copy, deleted with the job
   std::map<std::string, std::string> labels;
-  double timeout_s = 0;               ///< 0: none
-  double kill_after_s = 10;           ///< from TERM to KILL
-  std::string callback;               ///< a shell string, "": none
-  bool foreground = false;            ///< a `run`: the output went to the caller's own descriptors
+  double timeout_s = 0;      ///< 0: none
+  double kill_after_s = 10;  ///< from TERM to KILL
+  std::string callback;      ///< a shell string, "": none
+  bool foreground = false;   ///< a `run`: the output went to the caller's own descriptors
 };
 
 std::string encode(const JobSpec& spec);
@@ -69,17 +81,17 @@ struct Outcome {
   std::uint32_t attempt = 1;
   JobState state = JobState::lost;  ///< one of the five ends
   Reason reason = Reason::none;
-  std::optional<int> exit_code;     ///< the number `tine run` exits with is derived by exit_code_of_job
+  std::optional<int> exit_code;  ///< the number `tine run` exits with is derived by exit_code_of_job
   std::optional<int> signal;
-  std::string result_json;          ///< a function's result, "": none
-  std::string error_type;           ///< "" : no error
+  std::string result_json;  ///< a function's result, "": none
+  std::string error_type;   ///< "" : no error
   std::string error_message;
   Micros started = 0, finished = 0;
   std::uint32_t slot = 0;
   std::int32_t worker_pid = 0;
   double user_s = 0, system_s = 0;
   std::uint64_t max_rss_bytes = 0;
-  std::uint64_t stdout_bytes = 0, stderr_bytes = 0;  ///< whole sizes
+  std::uint64_t stdout_bytes = 0, stderr_bytes = 0;     ///< whole sizes
   bool stdout_in_file = false, stderr_in_file = false;  ///< else the whole is in the strings below
   std::string stdout_inline, stderr_inline;
 };
@@ -88,6 +100,7 @@ std::string encode(const Outcome& outcome);
 std::optional<Outcome> decode_outcome(std::string_view bytes);
 
 /// The exit code a client passes through for one job of this end (contract 2).
-int exit_code_of_job(JobState state, Reason reason, JobKind kind, std::optional<int> exit_code, std::optional<int> signal);
+int exit_code_of_job(JobState state, Reason reason, JobKind kind, std::optional<int> exit_code,
+                     std::optional<int> signal);
 
 }  // namespace tine

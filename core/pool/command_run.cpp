@@ -2,23 +2,26 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include "core/process/pidfd.hpp"
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 
 namespace tine {
 namespace {
 
 CommandRun::Clock::time_point after(double seconds) {
-  return CommandRun::Clock::now() + std::chrono::duration_cast<CommandRun::Clock::duration>(std::chrono::duration<double>(seconds));
+  return CommandRun::Clock::now() +
+         std::chrono::duration_cast<CommandRun::Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
 
 void judge(int status, Outcome& outcome) {
   if (WIFSIGNALED(status)) {
@@ -61,10 +64,14 @@ void CommandRun::end_by(Ending ending, double kill_after_s) {
     signal_descendants(::getpid(), SIGTERM);
     signal_descendants(::getpid(), SIGCONT);
   }
-  kill_at_ = after(kill_after_s);
+  // Asked again, it is not given longer.
+  const auto kill_at = after(kill_after_s);
+  if (!kill_at_ || kill_at < *kill_at_) kill_at_ = kill_at;
 }
 
-void CommandRun::cancel(double kill_after_s) { end_by(Ending::cancelled, kill_after_s < 0 ? kill_after_s_ : kill_after_s); }
+void CommandRun::cancel(double kill_after_s) {
+  end_by(Ending::cancelled, kill_after_s < 0 ? kill_after_s_ : kill_after_s);
+}
 
 void CommandRun::signal(int signal) { ::pidfd_send_signal(spawned_.pidfd.get(), signal, nullptr, 0); }
 
@@ -87,11 +94,12 @@ void CommandRun::read_alive() {
 void CommandRun::finish(Outcome& outcome) {
   int status = 0;
   rusage usage{};
-  while (::wait4(spawned_.pid, &status, 0, &usage) < 0 && errno == EINTR) {
+  pid_t reaped = -1;
+  while ((reaped = ::wait4(spawned_.pid, &status, 0, &usage)) < 0 && errno == EINTR) {
   }
   // Most jobs leave nobody behind; then this is the only cost.
   if (::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD) kill_strays();
-  judge(status, outcome);
+  if (reaped == spawned_.pid) judge(status, outcome);  // else nobody has seen the end: lost
   if (ending_ == Ending::timed_out) {
     outcome.state = JobState::timed_out;
     outcome.reason = Reason::timeout;

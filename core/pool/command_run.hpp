@@ -9,14 +9,14 @@
 
 namespace tine {
 
-/// One command under way, kept by the process that started it: its time-out, its caller's pipe, its end. Driven by the
-/// owner's poll(2) loop. The owner is a subreaper and has no other children.
+/// One command under way, kept by the process that started it: its time-out, its caller's pipe, its end.
+/// Driven by the owner's poll(2) loop. The owner is a subreaper and has no other children.
 class CommandRun {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `alive`: the caller's pipe, whose bytes are signals for the job's process group and whose end is the caller's
-  /// death; none for a job that nobody holds.
+  /// `alive`: the caller's pipe, whose bytes are signals for the job's process group and whose end is the
+  /// caller's death; none for a job that nobody holds.
   CommandRun(Spawned spawned, UniqueFd alive, double timeout_s, double kill_after_s);
 
   int pidfd() const { return spawned_.pidfd.get(); }
@@ -26,10 +26,12 @@ class CommandRun {
   void tick();
   /// After poll said that the caller's pipe is readable.
   void read_alive();
-  /// TERM (and CONT, for who is stopped) to the whole tree, KILL after the time given; a negative one is the spec's.
+  /// TERM (and CONT, for who is stopped) to the whole tree, KILL after the time given; a negative one is the
+  /// spec's.
   void cancel(double kill_after_s);
   void signal(int signal);  ///< to the main process
-  /// The main process has ended (its pidfd is readable): reaps it, kills what is left of its tree, and judges.
+  /// The main process has ended (its pidfd is readable): reaps it, kills what is left of its tree, and
+  /// judges.
   void finish(Outcome& outcome);
 
  private:

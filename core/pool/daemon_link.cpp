@@ -17,7 +17,8 @@ bool DaemonLink::dial(int state_dir_fd) {
   // Through the folder's descriptor: the state dir's own path may be longer than a socket address.
   const std::string path = "/proc/self/fd/" + std::to_string(state_dir_fd) + "/workers.sock";
   path.copy(address.sun_path, sizeof address.sun_path - 1);
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return false;
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+    return false;
   fd_ = std::move(fd);
   return true;
 }
@@ -73,12 +74,20 @@ void DaemonLink::read() {
   incoming_.append(buffer, static_cast<std::size_t>(got));
 }
 
-std::optional<DaemonLink::Frame> DaemonLink::next() {
+std::optional<FrameType> DaemonLink::peek() const {
   if (incoming_.size() < frame_header_bytes) return std::nullopt;
   std::uint32_t size = 0;
   std::memcpy(&size, incoming_.data(), sizeof size);
   if (incoming_.size() < frame_header_bytes + size) return std::nullopt;
-  Frame frame{static_cast<FrameType>(incoming_[sizeof size]), incoming_.substr(frame_header_bytes, size)};
+  return static_cast<FrameType>(incoming_[sizeof size]);
+}
+
+std::optional<DaemonLink::Frame> DaemonLink::next() {
+  const auto type = peek();
+  if (!type) return std::nullopt;
+  std::uint32_t size = 0;
+  std::memcpy(&size, incoming_.data(), sizeof size);
+  Frame frame{*type, incoming_.substr(frame_header_bytes, size)};
   incoming_.erase(0, frame_header_bytes + size);
   return frame;
 }

@@ -9,8 +9,8 @@
 
 namespace tine {
 
-/// A worker's end of its conversation with the daemon (or the zygote's with its): frames over a socket, for a poll(2)
-/// loop. Nothing here blocks.
+/// A worker's end of its conversation with the daemon (or the zygote's with its): frames over a socket, for a
+/// poll(2) loop. Nothing here blocks.
 class DaemonLink {
  public:
   DaemonLink() = default;
@@ -31,6 +31,8 @@ class DaemonLink {
     std::string payload;
   };
   std::optional<Frame> next();
+  /// What next() would give; nullopt: nothing whole is there.
+  std::optional<FrameType> peek() const;
   /// The descriptors that came last; the oldest `count` of those not taken yet.
   std::vector<UniqueFd> take_descriptors(std::size_t count);
 

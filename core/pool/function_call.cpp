@@ -25,7 +25,8 @@ namespace {
 const int timeout_signal = SIGRTMAX - 1;
 const int alive_signal = SIGRTMAX - 2;
 
-/// A record made before the call, for a handler that may not allocate: only its time of end is filled in there.
+/// A record made before the call, for a handler that may not allocate: only its time of end is filled in
+/// there.
 struct PreparedEnd {
   std::string bytes;
   std::size_t finished_at = 0;
@@ -62,7 +63,8 @@ void on_alive(int) {
     const ssize_t got = ::read(guard.alive, &signal, 1);
     if (got == 0) guard.cancelled.commit(*guard.spool);
     if (got < 0) break;
-    if (signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP) guard.cancelled.commit(*guard.spool);
+    if (signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP)
+      guard.cancelled.commit(*guard.spool);
   }
   errno = before;
 }
@@ -147,11 +149,14 @@ class Surroundings {
   std::vector<char*> pointers_;
 };
 
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
 
 }  // namespace
 
-void call_function(const Functions::Function& function, const JobSpec& spec, const CallPlace& place, Spool& spool, Outcome& outcome) {
+void call_function(const Functions::Function& function, const JobSpec& spec, const CallPlace& place,
+                   Spool& spool, Outcome& outcome) {
   if (::chdir(spec.workdir.c_str()) < 0) {
     outcome.state = JobState::failed;
     outcome.reason = Reason::exec;
@@ -171,7 +176,13 @@ void call_function(const Functions::Function& function, const JobSpec& spec, con
   {
     const Surroundings surroundings(spec, place);
     const Watch watch(spec.timeout_s, place.alive);
-    result = function(spec.args_json);
+    try {
+      result = function(spec.args_json);
+    } catch (const std::exception& error) {
+      result = {"", "Exception", error.what()};
+    } catch (...) {
+      result = {"", "Exception", "unknown"};
+    }
   }
   if (::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD) kill_strays();
   ::getrusage(RUSAGE_SELF, &after);

@@ -25,14 +25,15 @@ class Environment {
 
 }  // namespace
 
-std::vector<std::string> job_environment(const StartOrder& order, const JobSpec& spec, const std::string& socket_path,
-                                         std::uint32_t slot) {
+std::vector<std::string> job_environment(const StartOrder& order, const JobSpec& spec,
+                                         const std::string& socket_path, std::uint32_t slot) {
   Environment environment;
   const std::string_view base = order.environment;
   for (std::size_t at = 0; at < base.size();) {
     const auto end = std::min(base.find('\0', at), base.size());
     // A job submitted from within an array job is not an element of that array.
-    if (const auto entry = base.substr(at, end - at); !entry.starts_with("TINE_ARRAY_INDEX=")) environment.put(std::string(entry));
+    if (const auto entry = base.substr(at, end - at); !entry.starts_with("TINE_ARRAY_INDEX="))
+      environment.put(std::string(entry));
     at = end + 1;
   }
   for (const auto& entry : spec.environment_extra) environment.put(entry);

@@ -7,9 +7,9 @@
 
 namespace tine {
 
-/// A job's environment: the submitter's base, what the spec lays over it, and tine's own names. Each name once; the
-/// later wins.
-std::vector<std::string> job_environment(const StartOrder& order, const JobSpec& spec, const std::string& socket_path,
-                                         std::uint32_t slot);
+/// A job's environment: the submitter's base, what the spec lays over it, and tine's own names. Each name
+/// once; the later wins.
+std::vector<std::string> job_environment(const StartOrder& order, const JobSpec& spec,
+                                         const std::string& socket_path, std::uint32_t slot);
 
 }  // namespace tine

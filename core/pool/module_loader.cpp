@@ -23,12 +23,17 @@ CallResult call_module(tine_function_v1 function, void* state, const std::string
   std::string reply;
   const int failed = function(
       state, args_json.data(), args_json.size(),
-      [](void* context, const char* json, std::size_t size) { static_cast<std::string*>(context)->assign(json, size); }, &reply);
+      [](void* context, const char* json, std::size_t size) {
+        static_cast<std::string*>(context)->assign(json, size);
+      },
+      &reply);
   const auto parsed = nlohmann::json::parse(reply, nullptr, false);
   if (parsed.is_discarded()) return {"", "BadReply", "the function gave back what is no JSON"};
   if (!failed) return {std::move(reply), "", ""};
   const auto text = [&](const char* key, const char* fallback) {
-    return parsed.is_object() && parsed.contains(key) && parsed[key].is_string() ? parsed[key].get<std::string>() : fallback;
+    return parsed.is_object() && parsed.contains(key) && parsed[key].is_string()
+               ? parsed[key].get<std::string>()
+               : fallback;
   };
   return {"", text("type", "Error"), text("message", "")};
 }
@@ -36,7 +41,9 @@ CallResult call_module(tine_function_v1 function, void* state, const std::string
 }  // namespace
 
 Status load_module(const std::string& path, Functions& functions) {
-  const auto wrong = [&](const std::string& why) { return make_error(Errc::usage, "module " + path + ": " + why); };
+  const auto wrong = [&](const std::string& why) {
+    return make_error(Errc::usage, "module " + path + ": " + why);
+  };
   const int threads = thread_count();
   void* object = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!object) return wrong(::dlerror());
@@ -49,7 +56,8 @@ Status load_module(const std::string& path, Functions& functions) {
   const tine_registrar_v1 registrar{
       &context, [](void* raw, const char* name, tine_function_v1 function, void* state) {
         auto& into = *static_cast<Context*>(raw);
-        auto added = into.functions.add(name, [function, state](const std::string& args) { return call_module(function, state, args); });
+        auto added = into.functions.add(
+            name, [function, state](const std::string& args) { return call_module(function, state, args); });
         if (!added) into.error = added.error().message();
         return added ? 0 : 1;
       }};

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/base/limits.hpp"
 
 namespace tine {
@@ -24,7 +26,8 @@ Status OutputFiles::prepare() {
   return ok();
 }
 
-bool OutputFiles::take(Stream& stream, const std::string& kept_path, std::string& inline_bytes, std::uint64_t& size) {
+bool OutputFiles::take(Stream& stream, const std::string& kept_path, std::string& inline_bytes,
+                       std::uint64_t& size) {
   struct stat info {};
   if (!stream.fd || ::fstat(stream.fd.get(), &info) < 0) return false;
   size = static_cast<std::uint64_t>(info.st_size);
@@ -33,8 +36,9 @@ bool OutputFiles::take(Stream& stream, const std::string& kept_path, std::string
     stream.fd.reset();
     return true;
   }
-  inline_bytes.resize(size);
-  const ssize_t got = ::pread(stream.fd.get(), inline_bytes.data(), size, 0);
+  // Where the rename failed, what fits is kept; the size says that there was more.
+  inline_bytes.resize(std::min<std::uint64_t>(size, limits::output_inline_bytes));
+  const ssize_t got = ::pread(stream.fd.get(), inline_bytes.data(), inline_bytes.size(), 0);
   inline_bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   if (::ftruncate(stream.fd.get(), 0) < 0) stream.fd.reset();
   return false;

@@ -1,14 +1,15 @@
 #pragma once
 #include <string>
 
-#include "core/base/unique_fd.hpp"
 #include "core/base/result.hpp"
+#include "core/base/unique_fd.hpp"
 #include "core/job/job.hpp"
 
 namespace tine {
 
-/// A worker's two output files, `<state dir>/output/<key>.out` and `.err`. A job writes them itself; small outputs are
-/// copied into its outcome and the files serve the next job, large ones become `<job>.out` and `<job>.err`.
+/// A worker's two output files, `<state dir>/output/<key>.out` and `.err`. A job writes them itself; small
+/// outputs are copied into its outcome and the files serve the next job, large ones become `<job>.out` and
+/// `<job>.err`.
 class OutputFiles {
  public:
   OutputFiles(std::string state_dir, const std::string& key);

@@ -65,7 +65,7 @@ struct Spool::Layout {
   std::uint32_t unused;
   std::uint64_t start_ticks;
   alignas(64) std::atomic<std::uint64_t> offer;
-  std::atomic<std::uint32_t> attempt;  ///< of the offer; written by the daemon before the word
+  std::atomic<std::uint32_t> attempt;             ///< of the offer; written by the daemon before the word
   alignas(64) std::atomic<std::uint64_t> stored;  ///< records up to this seq are in the store
   alignas(4096) Place places[places_max];
 };
@@ -99,7 +99,8 @@ Result<std::unique_ptr<Spool>> Spool::attach(const std::string& state_dir, const
   if (!fd) return errno_error("open " + path);
   struct stat info {};
   if (::fstat(fd.get(), &info) < 0) return errno_error("stat " + path);
-  if (static_cast<std::size_t>(info.st_size) != sizeof(Layout)) return make_error(Errc::io, path + " is no whole spool file");
+  if (static_cast<std::size_t>(info.st_size) != sizeof(Layout))
+    return make_error(Errc::io, path + " is no whole spool file");
   void* memory = ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return errno_error("map " + path);
   auto* layout = static_cast<Layout*>(memory);
@@ -110,7 +111,8 @@ Result<std::unique_ptr<Spool>> Spool::attach(const std::string& state_dir, const
     return make_error(Errc::io, path + " is from before the last boot");
   spool->seat_.pool.assign(layout->pool, ::strnlen(layout->pool, sizeof layout->pool));
   spool->seat_.slot = layout->slot;
-  for (const Place& place : layout->places) spool->seq_ = std::max(spool->seq_, place.seq.load(std::memory_order_acquire));
+  for (const Place& place : layout->places)
+    spool->seq_ = std::max(spool->seq_, place.seq.load(std::memory_order_acquire));
   return spool;
 }
 
@@ -136,13 +138,15 @@ bool Spool::begin(JobId job, std::uint32_t attempt) {
   auto word = layout_->offer.load(std::memory_order_acquire);
   if (state_in(word) != OfferState::offered || job_in(word) != job) return false;
   if (layout_->attempt.load(std::memory_order_relaxed) != attempt) return false;
-  return layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::begun), std::memory_order_acq_rel);
+  return layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::begun),
+                                                std::memory_order_acq_rel);
 }
 
 bool Spool::recall(JobId job) {
   auto word = layout_->offer.load(std::memory_order_acquire);
   if (state_in(word) != OfferState::offered || job_in(word) != job) return false;
-  return layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::recalled), std::memory_order_acq_rel);
+  return layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::recalled),
+                                                std::memory_order_acq_rel);
 }
 
 void Spool::clear_offer() {

@@ -13,12 +13,14 @@
 
 namespace tine {
 
-/// A worker's desk on disk: `<state dir>/spool/<key>`, mapped by the worker and the daemon. It says what the worker
-/// has begun and keeps its exit records until the store has them. It survives kill -9 of either, not of the machine
-/// (no fsync: the boot id in the header tells). Fallocated when made, so a full disk never loses a record.
+/// A worker's desk on disk: `<state dir>/spool/<key>`, mapped by the worker and the daemon. It says what the
+/// worker has begun and keeps its exit records until the store has them. It survives kill -9 of either, not
+/// of the machine (no fsync: the boot id in the header tells). Fallocated when made, so a full disk never
+/// loses a record.
 ///
-/// The offer word decides who has a job after a crash. The daemon writes offered before it sends the order; then one
-/// compare-and-swap wins: offered -> begun (worker, before exec) or offered -> recalled (daemon: cancel, restart).
+/// The offer word decides who has a job after a crash. The daemon writes offered before it sends the order;
+/// then one compare-and-swap wins: offered -> begun (worker, before exec) or offered -> recalled (daemon:
+/// cancel, restart).
 class Spool {
  public:
   enum class OfferState : std::uint8_t { idle, offered, begun, recalled };
@@ -38,22 +40,25 @@ class Spool {
   Spool& operator=(const Spool&) = delete;
 
   const WorkerSeat& seat() const { return seat_; }
-  std::int32_t pid() const;                 ///< the worker's
-  bool worker_lives() const;                ///< pid, start time and boot id still match
+  std::int32_t pid() const;   ///< the worker's
+  bool worker_lives() const;  ///< pid, start time and boot id still match
 
   Offer offer() const;
-  void make_offer(OrderKind kind, JobId job, std::uint32_t attempt);  ///< daemon; the word was idle or recalled
+  void make_offer(OrderKind kind, JobId job,
+                  std::uint32_t attempt);        ///< daemon; the word was idle or recalled
   bool begin(JobId job, std::uint32_t attempt);  ///< worker: offered -> begun; false: it was recalled
-  bool recall(JobId job);                        ///< daemon: offered -> recalled; false: the worker has begun it
-  void clear_offer();                            ///< worker, after its record is complete; a recalled word becomes idle
+  bool recall(JobId job);  ///< daemon: offered -> recalled; false: the worker has begun it
+  void clear_offer();      ///< worker, after its record is complete; a recalled word becomes idle
 
-  /// worker: the record is complete or absent whoever is killed when. Returns its seq (from 1, rising by one).
-  /// Errors: every place is taken (16 unstored records). A record larger than a place goes to a file beside it.
+  /// worker: the record is complete or absent whoever is killed when. Returns its seq (from 1, rising by
+  /// one). Errors: every place is taken (16 unstored records). A record larger than a place goes to a file
+  /// beside it.
   Result<std::uint64_t> append(OrderKind kind, const std::string& outcome_bytes);
-  /// worker: the same from a signal handler, for a record of at most `record_bytes_max` while !is_full(). Touches
-  /// nothing but the mapping; the process must end right after it.
+  /// worker: the same from a signal handler, for a record of at most `record_bytes_max` while !is_full().
+  /// Touches nothing but the mapping; the process must end right after it.
   void append_and_end(OrderKind kind, const char* outcome_bytes, std::size_t size) noexcept;
-  static constexpr std::size_t record_bytes_max = (20u << 10) - 32;  ///< of one place; a larger record goes beside
+  static constexpr std::size_t record_bytes_max =
+      (20u << 10) - 32;                 ///< of one place; a larger record goes beside
   void mark_stored(std::uint64_t seq);  ///< places up to seq are free
   struct Record {
     std::uint64_t seq;
@@ -70,7 +75,8 @@ class Spool {
 
  private:
   struct Layout;
-  Spool(WorkerSeat seat, Layout* layout, std::string path) : seat_(std::move(seat)), layout_(layout), path_(std::move(path)) {}
+  Spool(WorkerSeat seat, Layout* layout, std::string path)
+      : seat_(std::move(seat)), layout_(layout), path_(std::move(path)) {}
   WorkerSeat seat_;
   Layout* layout_;
   std::string path_;

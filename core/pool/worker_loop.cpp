@@ -114,7 +114,9 @@ class WorkerLoop {
     while (auto frame = link_.next()) {
       ByteReader in(frame->payload);
       switch (frame->type) {
-        case FrameType::start: take_order(frame->payload); break;
+        case FrameType::start:
+          take_order(frame->payload);
+          break;
         case FrameType::cancel: {
           const auto job = in.number<JobId>();
           if (running_ && running_->outcome.job == job) running_->command->cancel(in.number<double>());
@@ -125,9 +127,14 @@ class WorkerLoop {
           if (running_ && running_->outcome.job == job) running_->command->signal(in.number<std::int32_t>());
           break;
         }
-        case FrameType::stored: spool_->mark_stored(in.number<std::uint64_t>()); break;
-        case FrameType::leave: leaving_ = true; break;
-        default: break;
+        case FrameType::stored:
+          spool_->mark_stored(in.number<std::uint64_t>());
+          break;
+        case FrameType::leave:
+          leaving_ = true;
+          break;
+        default:
+          break;
       }
     }
   }
@@ -136,6 +143,7 @@ class WorkerLoop {
     StartOrder order;
     if (!decode(payload, order)) return;
     std::vector<UniqueFd> descriptors = link_.take_descriptors(order.descriptors);
+    while (spool_->is_full()) wait_for_daemon();  // a function's time-out must find a place for its record
     if (running_ || !spool_->begin(order.job, order.attempt)) {
       if (!running_) spool_->clear_offer();
       return;
@@ -154,7 +162,8 @@ class WorkerLoop {
     begin(order, *spec, std::move(descriptors), outcome);
   }
 
-  void begin(const StartOrder& order, const JobSpec& spec, std::vector<UniqueFd> descriptors, Outcome& outcome) {
+  void begin(const StartOrder& order, const JobSpec& spec, std::vector<UniqueFd> descriptors,
+             Outcome& outcome) {
     const bool given_away = order.descriptors == 4 && descriptors.size() == 4;
     const bool captured = order.kind == OrderKind::job && !given_away;
     UniqueFd alive, own_in;
@@ -187,11 +196,13 @@ class WorkerLoop {
       fail_to_start(outcome, failure);
       return record(order.kind, outcome);
     }
-    auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), spec.timeout_s, spec.kill_after_s);
+    auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), spec.timeout_s,
+                                            spec.kill_after_s);
     running_.emplace(Running{std::move(run), std::move(outcome), order.kind, captured});
   }
 
-  Result<UniqueFd> open_stdin(const StartOrder& order, const JobSpec& spec, std::vector<UniqueFd>& descriptors) {
+  Result<UniqueFd> open_stdin(const StartOrder& order, const JobSpec& spec,
+                              std::vector<UniqueFd>& descriptors) {
     if (!descriptors.empty()) return std::move(descriptors.front());
     if (order.kind == OrderKind::callback) {
       UniqueFd memory(::memfd_create("tine-record", MFD_CLOEXEC));
@@ -206,13 +217,15 @@ class WorkerLoop {
     return fd;
   }
 
-  void call(const StartOrder& order, const JobSpec& spec, const Command& command, const UniqueFd& alive, bool captured, Outcome& outcome) {
+  void call(const StartOrder& order, const JobSpec& spec, const Command& command, const UniqueFd& alive,
+            bool captured, Outcome& outcome) {
     const Functions::Function* function = context_.functions.find(spec.function);
     if (!function) {
       fail_to_start(outcome, {127, "FunctionNotFound", "there is no function " + spec.function});
       return record(order.kind, outcome);
     }
-    call_function(*function, spec, {command.environment, command.in, command.out, command.err, alive.get()}, *spool_, outcome);
+    call_function(*function, spec, {command.environment, command.in, command.out, command.err, alive.get()},
+                  *spool_, outcome);
     if (captured) output_.collect(outcome);
     record(order.kind, outcome);
   }
@@ -236,13 +249,25 @@ class WorkerLoop {
   /// Keeps the end until the store has it. When every place is taken, the daemon's word is waited for.
   void record(OrderKind kind, Outcome& outcome) {
     outcome.finished = now_micros();
-    const std::string bytes = encode(outcome);
+    std::string bytes = encode(outcome);
     for (;;) {
-      if (auto seq = spool_->append(kind, bytes)) {
+      const auto seq = spool_->append(kind, bytes);
+      if (seq) {
         spool_->clear_offer();
         return send_record(*seq, bytes);
       }
-      wait_for_daemon();
+      if (spool_->is_full()) {
+        wait_for_daemon();
+        continue;
+      }
+      // Too large for a place, and no room on the disk beside it: the end is kept, the result is not.
+      if (!outcome.result_json.empty()) outcome.state = JobState::failed;
+      outcome.result_json.clear();
+      outcome.stdout_inline.clear();
+      outcome.stderr_inline.clear();
+      outcome.error_type = "ResultLost";
+      outcome.error_message = seq.error().message();
+      bytes = encode(outcome);
     }
   }
 
@@ -252,10 +277,11 @@ class WorkerLoop {
       redial();
       return;
     }
+    // Only `stored` is taken: an order or `leave` stays where it is until the record has its place.
     pollfd watched{link_.fd(), static_cast<short>(POLLIN | (link_.wants_to_write() ? POLLOUT : 0)), 0};
     if (::poll(&watched, 1, 1000) > 0) link_.serve(watched.revents);
-    while (auto frame = link_.next())
-      if (frame->type == FrameType::stored) spool_->mark_stored(ByteReader(frame->payload).number<std::uint64_t>());
+    while (link_.peek() == FrameType::stored)
+      spool_->mark_stored(ByteReader(link_.next()->payload).number<std::uint64_t>());
   }
 
   const WorkerContext& context_;

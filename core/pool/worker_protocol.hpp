@@ -8,17 +8,19 @@
 
 /// What the daemon, its zygote and its workers say to each other.
 ///
-/// A frame on a stream socket is [u32 payload bytes][u8 FrameType][payload], host byte order; descriptors ride
-/// (SCM_RIGHTS) on the first byte of the frame. Payloads are written with ByteWriter in the order of the fields below.
-/// Workers dial `<state dir>/workers.sock` (through /proc/self/fd/N of the state dir, so its length has no limit).
+/// A frame on a stream socket is [u32 payload bytes][u8 FrameType][payload], host byte order; descriptors
+/// ride (SCM_RIGHTS) on the first byte of the frame. Payloads are written with ByteWriter in the order of the
+/// fields below. Workers dial `<state dir>/workers.sock` (through /proc/self/fd/N of the state dir, so its
+/// length has no limit).
 namespace tine {
 
 enum class FrameType : std::uint8_t {
   // worker -> daemon
-  hello = 1,   ///< WorkerHello; first frame after each dial
-  ended = 2,   ///< u64 seq, then encode(Outcome) as one string: the same bytes as in the spool
+  hello = 1,  ///< WorkerHello; first frame after each dial
+  ended = 2,  ///< u64 seq, then encode(Outcome) as one string: the same bytes as in the spool
   // daemon -> worker
-  start = 10,  ///< StartOrder, with 0 or 4 descriptors: stdin, stdout, stderr, alive pipe; or 2: stdin, alive pipe
+  start = 10,  ///< StartOrder, with 0 or 4 descriptors: stdin, stdout, stderr, alive pipe; or 2: stdin, alive
+               ///< pipe
   cancel = 11,  ///< u64 job, double kill_after_s: TERM to the tree, KILL after it; the end is `cancelled`
   signal = 12,  ///< u64 job, i32 signal: to the main process
   stored = 13,  ///< u64 seq: every record up to it is in the store, its place may be used again
@@ -27,16 +29,17 @@ enum class FrameType : std::uint8_t {
   setup = 20,        ///< ZygoteSetup; first frame
   fork_worker = 21,  ///< WorkerSeat
   // zygote -> daemon
-  ready = 30,        ///< strings: the functions the workers know
+  ready = 30,         ///< strings: the functions the workers know
   setup_failed = 31,  ///< string: why (a module that cannot be loaded or leaves threads running)
-  forked = 32,       ///< string key, i32 pid (0: fork failed, then string why)
-  gone = 33,         ///< string key, i32 pid, i32 wait status; sent after every stray child of the worker was killed and reaped
+  forked = 32,        ///< string key, i32 pid (0: fork failed, then string why)
+  gone = 33,  ///< string key, i32 pid, i32 wait status; sent after every stray child of the worker was killed
+              ///< and reaped
 };
 
 struct ZygoteSetup {
-  std::string state_dir;             ///< absolute
-  std::string socket_path;           ///< for TINE_SOCKET in jobs
-  std::vector<std::string> modules;  ///< absolute paths of shared objects
+  std::string state_dir;                 ///< absolute
+  std::string socket_path;               ///< for TINE_SOCKET in jobs
+  std::vector<std::string> modules;      ///< absolute paths of shared objects
   std::uint64_t open_files_soft = 1024;  ///< the soft RLIMIT_NOFILE that jobs get back
 };
 
@@ -62,9 +65,9 @@ struct StartOrder {
   JobId job = 0;
   std::uint32_t attempt = 1;
   OrderKind kind = OrderKind::job;
-  std::string spec;          ///< encode(JobSpec). A callback's is a command
-  std::string environment;   ///< the base environment: K=V, each ended by NUL
-  std::string stdin_bytes;   ///< a callback's input; empty for a job
+  std::string spec;              ///< encode(JobSpec). A callback's is a command
+  std::string environment;       ///< the base environment: K=V, each ended by NUL
+  std::string stdin_bytes;       ///< a callback's input; empty for a job
   std::uint8_t descriptors = 0;  ///< how many ride with this frame: 0, 2 (stdin, alive) or 4
 };
 

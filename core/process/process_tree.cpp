@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <signal.h>
-#include "core/process/pidfd.hpp"
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <cstring>
 
 #include "core/base/file.hpp"
+#include "core/process/pidfd.hpp"
 
 namespace tine {
 namespace {
@@ -21,7 +21,9 @@ namespace {
 constexpr int token_rounds_max = 200;
 constexpr useconds_t token_round_us = 10'000;
 
-std::string proc(pid_t pid, std::string_view name) { return "/proc/" + std::to_string(pid) + "/" + std::string(name); }
+std::string proc(pid_t pid, std::string_view name) {
+  return "/proc/" + std::to_string(pid) + "/" + std::string(name);
+}
 
 /// The names in a folder that are numbers.
 std::vector<pid_t> numbers_in(const std::string& folder) {
@@ -47,7 +49,8 @@ pid_t parent_of(pid_t pid) {
 }
 
 bool kernel_lists_children() {
-  static const bool it_does = ::access(("/proc/self/task/" + std::to_string(::gettid()) + "/children").c_str(), R_OK) == 0;
+  static const bool it_does =
+      ::access(("/proc/self/task/" + std::to_string(::gettid()) + "/children").c_str(), R_OK) == 0;
   return it_does;
 }
 
@@ -59,7 +62,8 @@ std::vector<pid_t> children_by_search(pid_t pid) {
   return children;
 }
 
-/// Through a pidfd, and only if it still is below `parent` or came to us as an orphan: else the number was reused.
+/// Through a pidfd, and only if it still is below `parent` or came to us as an orphan: else the number was
+/// reused.
 void signal_if_still(pid_t pid, pid_t parent, int signal) {
   const UniqueFd fd(::pidfd_open(pid, 0));
   if (!fd) return;
@@ -146,7 +150,8 @@ void kill_strays(const std::vector<pid_t>& spared) {
       if (reaped < 0) return;
     }
     std::vector<pid_t> strays = children_of(::getpid());
-    std::erase_if(strays, [&](pid_t pid) { return std::find(spared.begin(), spared.end(), pid) != spared.end(); });
+    std::erase_if(strays,
+                  [&](pid_t pid) { return std::find(spared.begin(), spared.end(), pid) != spared.end(); });
     if (strays.empty()) {
       if (!spared.empty()) return;
       ::usleep(1000);  // the kernel's list may miss one while another exits; ECHILD above is the truth
@@ -168,10 +173,12 @@ void kill_by_token(const std::string& socket_path, JobId job) {
     bool found = false;
     for (const pid_t pid : numbers_in("/proc")) {
       if (pid == ::getpid()) continue;
-      const UniqueFd fd(::pidfd_open(pid, 0));  // before the look: what is read is then of the process that is hit
+      const UniqueFd fd(
+          ::pidfd_open(pid, 0));  // before the look: what is read is then of the process that is hit
       if (!fd) continue;
       const auto environment = read_file(proc(pid, "environ"));  // empty for a zombie
-      if (!environment || !has_entry(*environment, job_entry) || !has_entry(*environment, socket_entry)) continue;
+      if (!environment || !has_entry(*environment, job_entry) || !has_entry(*environment, socket_entry))
+        continue;
       found = true;
       ::pidfd_send_signal(fd.get(), SIGKILL, nullptr, 0);
       reap(pid, WNOHANG);

@@ -10,27 +10,31 @@
 /// The processes below one, and their end. Nothing here ever signals the calling process.
 namespace tine {
 
-/// From now on orphans below this process become its children, however deep they forked or whatever session they are in.
+/// From now on orphans below this process become its children, however deep they forked or whatever session
+/// they are in.
 Status become_subreaper();
 
 /// The children of a process, of all its threads. Empty if there is none such.
 std::vector<pid_t> children_of(pid_t pid);
 
-/// All processes below `pid`, parents before their children. A snapshot: those that fork meanwhile may be missing.
+/// All processes below `pid`, parents before their children. A snapshot: those that fork meanwhile may be
+/// missing.
 std::vector<pid_t> descendants_of(pid_t pid);
 
 /// Sends `signal` to every process below `pid`, not to `pid` itself.
 void signal_descendants(pid_t pid, int signal);
 
-/// Sends `signal` to `pid` and every process below it; `pid` must be a child of the caller that was not reaped yet.
+/// Sends `signal` to `pid` and every process below it; `pid` must be a child of the caller that was not
+/// reaped yet.
 void signal_tree(pid_t pid, int signal);
 
-/// SIGKILLs and reaps every child of this process and all below them, until there is none, but for `spared` children
-/// and what is below those. One system call when there is none and nothing is spared.
+/// SIGKILLs and reaps every child of this process and all below them, until there is none, but for `spared`
+/// children and what is below those. One system call when there is none and nothing is spared.
 void kill_strays(const std::vector<pid_t>& spared = {});
 
-/// SIGKILLs every process whose environment has exactly TINE_SOCKET=`socket_path` and TINE_JOB_ID=`job`, until none is
-/// found (at most two seconds). For a job whose worker and zygote are both gone. A process that cleared its environment escapes.
+/// SIGKILLs every process whose environment has exactly TINE_SOCKET=`socket_path` and TINE_JOB_ID=`job`,
+/// until none is found (at most two seconds). For a job whose worker and zygote are both gone. A process that
+/// cleared its environment escapes.
 void kill_by_token(const std::string& socket_path, JobId job);
 
 }  // namespace tine

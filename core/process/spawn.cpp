@@ -4,14 +4,16 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <spawn.h>
-#include "core/process/pidfd.hpp"
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+
+#include "core/process/pidfd.hpp"
 
 extern char** environ;
 
@@ -34,7 +36,8 @@ struct Launch {
   volatile int failed_errno = 0;
 };
 
-std::vector<std::string> candidates_for(const std::string& name, const std::vector<std::string>& environment) {
+std::vector<std::string> candidates_for(const std::string& name,
+                                        const std::vector<std::string>& environment) {
   if (name.find('/') != std::string::npos) return {name};
   std::string path = "/usr/local/bin:/usr/bin:/bin";
   for (const auto& entry : environment)
@@ -81,6 +84,15 @@ bool place_descriptors(Launch& launch) {
     launch.failed_step = placed ? Step::workdir : Step::exec;
     ::_exit(126);
   }
+  // glibc's own two signals: its posix_spawn leaves them ignored, and its signal() refuses to touch them.
+  const struct {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)();
+    unsigned long mask;
+  } defaults{SIG_DFL, 0, nullptr, 0};
+  for (const int internal : {32, 33})
+    ::syscall(SYS_rt_sigaction, internal, &defaults, nullptr, sizeof defaults.mask);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -92,7 +104,8 @@ bool place_descriptors(Launch& launch) {
       ::execve("/bin/sh", launch.script_argv.data(), launch.environment.data());
     }
     // As execvp: what cannot be run is remembered, but something later on the PATH may do.
-    if (errno == ENOENT || errno == ENOTDIR || errno == ENODEV || errno == ESTALE || errno == ETIMEDOUT) continue;
+    if (errno == ENOENT || errno == ENOTDIR || errno == ENODEV || errno == ESTALE || errno == ETIMEDOUT)
+      continue;
     error = errno;
     if (errno != EACCES) break;
   }
@@ -104,7 +117,8 @@ bool place_descriptors(Launch& launch) {
 ExecFailure judge(const Launch& launch, const Command& command) {
   const int error = launch.failed_errno;
   const std::string why = std::strerror(error);
-  if (launch.failed_step == Step::workdir) return {126, "WorkdirGone", "workdir " + command.workdir + ": " + why};
+  if (launch.failed_step == Step::workdir)
+    return {126, "WorkdirGone", "workdir " + command.workdir + ": " + why};
   if (error == ENOENT) return {127, "CommandNotFound", "command not found: " + command.argv[0]};
   return {126, "ExecFailed", command.argv[0] + ": " + why};
 }
@@ -131,7 +145,8 @@ Result<Spawned> spawn_command(const Command& command, ExecFailure& failure) {
   launch.descriptors[1] = command.out;
   launch.descriptors[2] = command.err;
   ::getrlimit(RLIMIT_NOFILE, &launch.open_files);
-  if (command.open_files_soft > 0) launch.open_files.rlim_cur = std::min<rlim_t>(command.open_files_soft, launch.open_files.rlim_max);
+  if (command.open_files_soft > 0)
+    launch.open_files.rlim_cur = std::min<rlim_t>(command.open_files_soft, launch.open_files.rlim_max);
 
   const pid_t pid = launch_child(launch);
   if (pid < 0) return errno_error("fork");
@@ -141,10 +156,20 @@ Result<Spawned> spawn_command(const Command& command, ExecFailure& failure) {
     failure = judge(launch, command);
     return Spawned{};
   }
-  return Spawned{pid, UniqueFd(static_cast<int>(::pidfd_open(pid, 0)))};
+  UniqueFd pidfd(::pidfd_open(pid, 0));
+  if (!pidfd) {
+    // Without it nobody would see the end: rather no job than one that is never over.
+    const Error error = errno_error("open a pidfd");
+    ::kill(pid, SIGKILL);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return error;
+  }
+  return Spawned{pid, std::move(pidfd)};
 }
 
-Result<pid_t> spawn_self(const std::vector<std::string>& argv, const std::vector<int>& kept, NewSession session) {
+Result<pid_t> spawn_self(const std::vector<std::string>& argv, const std::vector<int>& kept,
+                         NewSession session) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   // The same number on both sides clears close-on-exec (posix_spawn_file_actions_adddup2(3)).
@@ -160,7 +185,8 @@ Result<pid_t> spawn_self(const std::vector<std::string>& argv, const std::vector
   if (session == NewSession::yes) flags |= POSIX_SPAWN_SETSID;
   ::posix_spawnattr_setflags(&attributes, flags);
   pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, pointers_to(argv).data(), environ);
+  const int error =
+      ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, pointers_to(argv).data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {

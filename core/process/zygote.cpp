@@ -44,7 +44,8 @@ class Zygote {
  private:
   void step() {
     pollfd watched[2] = {{signals_.get(), POLLIN, 0},
-                         {link_.is_open() ? link_.fd() : -1, static_cast<short>(POLLIN | (link_.wants_to_write() ? POLLOUT : 0)), 0}};
+                         {link_.is_open() ? link_.fd() : -1,
+                          static_cast<short>(POLLIN | (link_.wants_to_write() ? POLLOUT : 0)), 0}};
     if (::poll(watched, 2, -1) < 0) return;
     if (watched[1].revents) link_.serve(watched[1].revents);
     while (auto frame = link_.next()) {
@@ -113,7 +114,8 @@ class Zygote {
     return pids;
   }
 
-  /// A worker's orphans have come to us, a subreaper, before its own death could be seen: they end first, then it is told.
+  /// A worker's orphans have come to us, a subreaper, before its own death could be seen: they end first,
+  /// then it is told.
   void reap() {
     for (;;) {
       siginfo_t info{};

@@ -21,10 +21,10 @@
 ///   #include <tine/module.hpp>
 ///   TINE_MODULE(m) { m.function("foo", [](int i) { std::this_thread::sleep_for(2s); return i + 100; }); }
 ///
-/// Arguments and results go through nlohmann::json's conversions. A wrong number or type of arguments fails the call
-/// with TypeError naming the argument; an exception fails it with the exception's type name and what(). The body of
-/// TINE_MODULE runs once, before the workers are forked: what it loads is shared copy-on-write. It must not leave
-/// threads running.
+/// Arguments and results go through nlohmann::json's conversions. A wrong number or type of arguments fails
+/// the call with TypeError naming the argument; an exception fails it with the exception's type name and
+/// what(). The body of TINE_MODULE runs once, before the workers are forked: what it loads is shared
+/// copy-on-write. It must not leave threads running.
 namespace tine {
 
 using Json = nlohmann::json;
@@ -33,7 +33,8 @@ namespace module_detail {
 
 inline std::string type_name(const std::type_info& type) {
   int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
+  const std::unique_ptr<char, void (*)(void*)> name(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
   return status == 0 ? name.get() : type.name();
 }
 
@@ -46,7 +47,8 @@ T argument(const Json& args, std::size_t index) {
   try {
     return args.at(index).get<T>();
   } catch (const Json::exception&) {
-    throw ArgumentError("argument " + std::to_string(index + 1) + ": " + args.at(index).dump() + " is no " + type_name(typeid(T)));
+    throw ArgumentError("argument " + std::to_string(index + 1) + ": " + args.at(index).dump() + " is no " +
+                        type_name(typeid(T)));
   }
 }
 
@@ -66,7 +68,8 @@ template <class F, std::size_t... I>
 Json invoke(F& function, const Json& args, std::index_sequence<I...>) {
   using S = Signature<std::decay_t<F>>;
   if (args.size() != sizeof...(I))
-    throw ArgumentError("takes " + std::to_string(sizeof...(I)) + " arguments, " + std::to_string(args.size()) + " given");
+    throw ArgumentError("takes " + std::to_string(sizeof...(I)) + " arguments, " +
+                        std::to_string(args.size()) + " given");
   if constexpr (std::is_void_v<typename S::Result>) {
     function(argument<std::tuple_element_t<I, typename S::Arguments>>(args, I)...);
     return nullptr;
@@ -76,7 +79,8 @@ Json invoke(F& function, const Json& args, std::index_sequence<I...>) {
 }
 
 inline int fail(tine_reply_v1 reply, void* context, const std::string& type, const std::string& message) {
-  const std::string text = Json{{"type", type}, {"message", message}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text =
+      Json{{"type", type}, {"message", message}}.dump(-1, ' ', false, Json::error_handler_t::replace);
   reply(context, text.data(), text.size());
   return 1;
 }
@@ -85,7 +89,8 @@ template <class F>
 int call(void* state, const char* args, std::size_t size, tine_reply_v1 reply, void* context) {
   try {
     constexpr std::size_t count = std::tuple_size_v<typename Signature<F>::Arguments>;
-    const Json result = invoke(*static_cast<F*>(state), Json::parse(args, args + size), std::make_index_sequence<count>());
+    const Json result =
+        invoke(*static_cast<F*>(state), Json::parse(args, args + size), std::make_index_sequence<count>());
     const std::string text = result.dump();
     reply(context, text.data(), text.size());
     return 0;
@@ -111,7 +116,8 @@ class Module {
   void function(const std::string& name, F callable) {
     using Held = std::decay_t<F>;
     auto* held = new Held(std::move(callable));  // lives as long as the process
-    if (registrar_->add(registrar_->context, name.c_str(), &module_detail::call<Held>, held) != 0) failed_ = true;
+    if (registrar_->add(registrar_->context, name.c_str(), &module_detail::call<Held>, held) != 0)
+      failed_ = true;
   }
   bool failed() const { return failed_; }
 
@@ -122,12 +128,13 @@ class Module {
 
 }  // namespace tine
 
-#define TINE_MODULE(m)                                                                                       \
-  using namespace std::chrono_literals;                                                                      \
-  static void tine_module_body(::tine::Module& m);                                                           \
-  extern "C" __attribute__((visibility("default"))) int tine_module_load_v1(const tine_registrar_v1* given) { \
-    ::tine::Module module(given);                                                                            \
-    tine_module_body(module);                                                                                \
-    return module.failed() ? 1 : 0;                                                                          \
-  }                                                                                                          \
+#define TINE_MODULE(m)                                                       \
+  using namespace std::chrono_literals;                                      \
+  static void tine_module_body(::tine::Module& m);                           \
+  extern "C" __attribute__((visibility("default"))) int tine_module_load_v1( \
+      const tine_registrar_v1* given) {                                      \
+    ::tine::Module module(given);                                            \
+    tine_module_body(module);                                                \
+    return module.failed() ? 1 : 0;                                          \
+  }                                                                          \
   static void tine_module_body(::tine::Module& m)

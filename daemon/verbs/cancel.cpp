@@ -14,8 +14,9 @@ Answer cancel(Call& call) {
   ipc::OrderedJson cancelled = ipc::OrderedJson::array();
   for (const auto& [id, state] : *selected) {
     if (!call.services.jobs.find(id)) continue;
-    const Status status = park_for<Status>(
-        [&, one = id](std::function<void(Status)> done) { call.services.jobs.cancel(one, kill_after, std::move(done)); });
+    const Status status = park_for<Status>([&, one = id](std::function<void(Status)> done) {
+      call.services.jobs.cancel(one, kill_after, std::move(done));
+    });
     if (!status) return status.error();
     cancelled.push_back(id);
   }
@@ -28,7 +29,8 @@ Answer kill(Call& call) {
   auto selected = select_jobs(call);
   if (!selected) return selected.error();
   for (const auto& [id, state] : *selected)
-    if (auto status = call.services.jobs.signal(id, static_cast<int>(*signal)); !status) return status.error();
+    if (auto status = call.services.jobs.signal(id, static_cast<int>(*signal)); !status)
+      return status.error();
   return ipc::OrderedJson{{"signalled", selected->size()}};
 }
 

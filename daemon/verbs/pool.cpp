@@ -20,14 +20,15 @@ Result<Pool*> named_pool(Call& call) {
 Result<std::uint32_t> size_of(Call& call) {
   auto size = ipc::unsigned_field(call.params, "size", 0, limits::pool_size_max);
   if (!size) return size.error();
-  if (*size == 0) return make_error(Errc::usage, "size: must be from 1 to " + std::to_string(limits::pool_size_max));
+  if (*size == 0)
+    return make_error(Errc::usage, "size: must be from 1 to " + std::to_string(limits::pool_size_max));
   return static_cast<std::uint32_t>(*size);
 }
 
 bool is_pool_name(const std::string& name) {
-  return !name.empty() && name.size() <= limits::name_bytes_max && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return std::isalnum(c) || c == '_' || c == '-' || c == '.';
-  });
+  return !name.empty() && name.size() <= limits::name_bytes_max &&
+         std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; });
 }
 
 Answer after(const std::function<void(Done)>& begin) {
@@ -64,8 +65,10 @@ Answer pool_list(Call& call) {
 Answer pool_add(Call& call) {
   auto name = ipc::string_field(call.params, "name", "");
   if (!name) return name.error();
-  if (!is_pool_name(*name)) return make_error(Errc::usage, "name: a pool's name has letters, digits, _ - and .");
-  if (call.services.jobs.pool(*name)) return make_error(Errc::usage, "name: there is a pool \"" + *name + "\" already");
+  if (!is_pool_name(*name))
+    return make_error(Errc::usage, "name: a pool's name has letters, digits, _ - and .");
+  if (call.services.jobs.pool(*name))
+    return make_error(Errc::usage, "name: there is a pool \"" + *name + "\" already");
   auto size = size_of(call);
   if (!size) return size.error();
   return after([&](Done done) { call.services.jobs.add_pool(*name, *size, std::move(done)); });
@@ -85,7 +88,8 @@ Answer pool_open(Call& call) { return set_open(call, true); }
 Answer pool_join(Call& call) {
   auto pool = named_pool(call);
   if (!pool) return pool.error();
-  if ((*pool)->is_open) return make_error(Errc::usage, "pool " + (*pool)->name + " is open; join is allowed after close");
+  if ((*pool)->is_open)
+    return make_error(Errc::usage, "pool " + (*pool)->name + " is open; join is allowed after close");
   wait_until_empty(call, **pool);
   return ipc::OrderedJson::object();
 }

@@ -27,7 +27,8 @@ Result<std::vector<std::pair<JobId, JobState>>> select_jobs(Call& call) {
       if (!ids) return ids.error();
       if (ids->empty())
         return make_error(Errc::absent, from == to ? "there is no job " + std::to_string(from)
-                                                   : "there is no job from " + std::to_string(from) + " to " + std::to_string(to));
+                                                   : "there is no job from " + std::to_string(from) + " to " +
+                                                         std::to_string(to));
       found.insert(found.end(), ids->begin(), ids->end());
     }
     return ok();

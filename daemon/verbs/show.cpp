@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "core/base/file.hpp"
@@ -5,14 +8,12 @@
 #include "daemon/dispatch.hpp"
 #include "daemon/job_rows.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 namespace tine::verbs {
 namespace {
 
 constexpr std::size_t shown_max = 10'000;
 constexpr std::size_t page_max = 1000;
+constexpr std::size_t listed_max = 1'000'000;
 constexpr std::size_t chunk_bytes = 1u << 20;
 
 struct Chunk {
@@ -23,7 +24,8 @@ struct Chunk {
 Chunk read_chunk(const OutputPlace& place, std::uint64_t offset) {
   if (place.path.empty()) {
     if (offset >= place.inline_bytes.size()) return {};
-    return {place.inline_bytes.substr(offset, chunk_bytes), offset + chunk_bytes >= place.inline_bytes.size()};
+    return {place.inline_bytes.substr(offset, chunk_bytes),
+            offset + chunk_bytes >= place.inline_bytes.size()};
   }
   const UniqueFd fd(::open(place.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return {};
@@ -42,8 +44,10 @@ Result<JobTable::Filter> filter_from(const ipc::Json& params) {
   if (!state->empty()) {
     filter.state = job_state_from(*state);
     if (!filter.state)
-      return make_error(Errc::usage, "state: there is no \"" + *state +
-                                         "\"; allowed: waiting held queued running succeeded failed timed_out cancelled lost");
+      return make_error(
+          Errc::usage,
+          "state: there is no \"" + *state +
+              "\"; allowed: waiting held queued running succeeded failed timed_out cancelled lost");
   }
   auto name = ipc::string_field(params, "name", "");
   auto pool = ipc::string_field(params, "pool", "");
@@ -74,7 +78,8 @@ Answer show(Call& call) {
   auto selected = select_jobs(call);
   if (!selected) return selected.error();
   if (selected->size() > shown_max)
-    return make_error(Errc::usage, "ids: " + std::to_string(selected->size()) + " jobs; allowed: " + std::to_string(shown_max));
+    return make_error(Errc::usage, "ids: " + std::to_string(selected->size()) +
+                                       " jobs; allowed: " + std::to_string(shown_max));
   std::vector<JobId> ids;
   for (const auto& [id, state] : *selected) ids.push_back(id);
   auto rows = read_rows(call.services, ids);
@@ -87,35 +92,38 @@ Answer show(Call& call) {
 Answer list(Call& call) {
   auto filter = filter_from(call.params);
   if (!filter) return filter.error();
-  auto limit = ipc::unsigned_field(call.params, "limit", page_max, INT64_MAX);
-  auto before = ipc::unsigned_field(call.params, "before_id", INT64_MAX, INT64_MAX);
+  const bool onwards = call.params.contains("after_id");
+  auto limit = ipc::unsigned_field(call.params, "limit", page_max, listed_max);
+  auto after = ipc::unsigned_field(call.params, "after_id", 0, INT64_MAX);
   if (!limit) return limit.error();
-  if (!before) return before.error();
+  if (!after) return after.error();
+  const auto order = onwards ? JobTable::Order::oldest_first : JobTable::Order::newest_first;
+  JobId from = onwards ? *after : INT64_MAX;
   const std::optional<JobState> wanted = filter->state;
   if (wanted && !has_ended(*wanted)) filter->state.reset();
   std::vector<ipc::JobRow> rows;
-  JobId next = *before;
-  const std::size_t most = std::min<std::size_t>(*limit, page_max);
+  bool more = true;
   // Page by page, so that others' commits come in between.
-  while (next != 0 && rows.size() < most) {
+  while (more && rows.size() < *limit) {
     std::vector<ipc::JobRow> page;
-    auto status = ask_store(call.services.store, [&, from = next](JobTable& table) -> Status {
-      auto found = table.page(*filter, from, most - rows.size(), next);
+    auto status = ask_store(call.services.store, [&](JobTable& table) -> Status {
+      auto found = table.page(*filter, order, from, *limit - rows.size());
       if (!found) return found.error();
       page = std::move(*found);
       return ok();
     });
     if (!status) return status.error();
+    more = from != 0;
     for (auto& row : page)
       if (live_state_matches(call.services.jobs, row, wanted)) rows.push_back(std::move(row));
   }
-  std::reverse(rows.begin(), rows.end());
+  if (!onwards) std::reverse(rows.begin(), rows.end());
   ipc::OrderedJson jobs = ipc::OrderedJson::array();
   for (auto& row : rows) {
     complete_row(row, &call.services.jobs, call.services.state_dir);
     jobs.push_back(ipc::short_record_from(row));
   }
-  return ipc::OrderedJson{{"jobs", std::move(jobs)}, {"next_before", next}};
+  return ipc::OrderedJson{{"jobs", std::move(jobs)}, {"more", more}};
 }
 
 Answer logs(Call& call) {
@@ -130,7 +138,8 @@ Answer logs(Call& call) {
   if (rows->empty()) return make_error(Errc::absent, "there is no job " + std::to_string(*id));
   const ipc::JobRow& row = rows->front();
   if (row.spec.foreground)
-    return make_error(Errc::absent, "job " + std::to_string(*id) + " was a run: its output went to its caller");
+    return make_error(Errc::absent,
+                      "job " + std::to_string(*id) + " was a run: its output went to its caller");
   const LiveJob* live = call.services.jobs.find(*id);
   const std::string key = live && live->worker ? live->worker->seat.key : "";
   const Chunk out = read_chunk(output_of(row, Stream::out, call.services.state_dir, key), *out_offset);

@@ -22,7 +22,9 @@ ipc::OrderedJson workers_of(const Pool& pool) {
     if (!worker || !worker->spool) continue;
     workers.push_back({{"slot", worker->seat.slot},
                        {"pid", worker->pid},
-                       {"state", worker->job ? "busy" : worker->is_leaving ? "leaving" : "idle"},
+                       {"state", worker->job          ? "busy"
+                                 : worker->is_leaving ? "leaving"
+                                                      : "idle"},
                        {"job", worker->job ? ipc::OrderedJson(worker->job) : ipc::OrderedJson(nullptr)},
                        {"jobs_done", worker->jobs_done},
                        {"pss_bytes", pss_bytes(worker->pid)}});
@@ -32,7 +34,9 @@ ipc::OrderedJson workers_of(const Pool& pool) {
 
 }  // namespace
 
-Answer ping(Call& call) { return ipc::OrderedJson{{"pong", true}, {"pid", ::getpid()}, {"version", call.services.version}}; }
+Answer ping(Call& call) {
+  return ipc::OrderedJson{{"pong", true}, {"pid", ::getpid()}, {"version", call.services.version}};
+}
 
 Answer status(Call& call) {
   const Services& services = call.services;
@@ -58,8 +62,9 @@ Answer status(Call& call) {
   }
   answer["pools"] = std::move(pools);
   ipc::OrderedJson jobs = ipc::OrderedJson::object();
-  for (const JobState state : {JobState::waiting, JobState::held, JobState::queued, JobState::running, JobState::succeeded,
-                               JobState::failed, JobState::timed_out, JobState::cancelled, JobState::lost})
+  for (const JobState state :
+       {JobState::waiting, JobState::held, JobState::queued, JobState::running, JobState::succeeded,
+        JobState::failed, JobState::timed_out, JobState::cancelled, JobState::lost})
     jobs[std::string(name_of(state))] = counts[state];
   answer["jobs"] = std::move(jobs);
   return answer;
@@ -81,7 +86,8 @@ Answer shutdown(Call& call) {
     if (!value) return value.error();
     timeout = *value;
   }
-  park_for<int>([&](std::function<void(int)> done) { call.services.stop(mode, timeout, [done] { done(0); }); });
+  park_for<int>(
+      [&](std::function<void(int)> done) { call.services.stop(mode, timeout, [done] { done(0); }); });
   return ipc::OrderedJson{{"stopped", true}};
 }
 

@@ -36,7 +36,7 @@ Answer batch(Call& call) {
   std::vector<JobSpec> specs;
   specs.reserve(jobs->size());
   for (std::size_t i = 0; i < jobs->size(); ++i) {
-    auto spec = ipc::spec_from((*jobs)[i], *context, "job " + std::to_string(i + 1) + ": ");
+    auto spec = ipc::spec_from((*jobs)[i], *context, "line " + std::to_string(i + 1) + ": ");
     if (!spec) return spec.error();
     specs.push_back(std::move(*spec));
   }
@@ -54,7 +54,9 @@ Answer run(Call& call) {
   const auto named = call.params.find("descriptors");
   const bool given_away = sent == 4;
   if (sent != 0 && sent != 2 && sent != 4)
-    return make_error(Errc::usage, "descriptors: " + std::to_string(sent) + " came; allowed: none, stdin and alive, or stdin, stdout, stderr and alive");
+    return make_error(Errc::usage,
+                      "descriptors: " + std::to_string(sent) +
+                          " came; allowed: none, stdin and alive, or stdin, stdout, stderr and alive");
   if ((named == call.params.end() ? 0 : named->size()) != sent)
     return make_error(Errc::usage, "descriptors: names and descriptors differ in number");
   spec->foreground = given_away;

@@ -20,8 +20,9 @@ constexpr std::size_t rows_at_once = 256;
 
 Status add_records(Call& call, const WaitFor& wanted, const std::vector<JobId>& ids, ipc::OrderedJson& jobs) {
   for (std::size_t at = 0; at < ids.size(); at += rows_at_once) {
-    const std::vector<JobId> part(ids.begin() + static_cast<std::ptrdiff_t>(at),
-                                  ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), at + rows_at_once)));
+    const std::vector<JobId> part(
+        ids.begin() + static_cast<std::ptrdiff_t>(at),
+        ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), at + rows_at_once)));
     auto rows = read_rows(call.services, part);
     if (!rows) return rows.error();
     for (const auto& row : *rows) {
@@ -42,8 +43,9 @@ Answer wait_for(Call& call, WaitFor wanted) {
   Services& services = call.services;
   std::optional<std::chrono::steady_clock::time_point> deadline;
   if (wanted.timeout_s)
-    deadline = std::chrono::steady_clock::now() +
-               std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(*wanted.timeout_s));
+    deadline =
+        std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                               std::chrono::duration<double>(*wanted.timeout_s));
   Waiters::Waiting waiting(services.waiters, services.loop);
   std::unordered_set<JobId> pending;
   std::vector<JobId> ended;
@@ -65,7 +67,8 @@ Answer wait_for(Call& call, WaitFor wanted) {
   while (!pending.empty() && (!wanted.any || ended.empty())) {
     if (!call.channel.is_open()) return make_error(Errc::unavailable, "the client has gone");
     if (waiting.ended.empty() && !waiting.bell.wait(deadline) && waiting.ended.empty()) {
-      if (deadline && std::chrono::steady_clock::now() >= *deadline) return ipc::OrderedJson{{"timed_out", true}};
+      if (deadline && std::chrono::steady_clock::now() >= *deadline)
+        return ipc::OrderedJson{{"timed_out", true}};
       continue;
     }
     std::vector<JobId> now;
@@ -85,7 +88,8 @@ Answer wait_for(Call& call, WaitFor wanted) {
 
 Answer wait(Call& call) {
   WaitFor wanted;
-  for (const auto& [key, into] : {std::pair{"any", &wanted.any}, {"records", &wanted.records}, {"stream", &wanted.stream}}) {
+  for (const auto& [key, into] :
+       {std::pair{"any", &wanted.any}, {"records", &wanted.records}, {"stream", &wanted.stream}}) {
     auto value = ipc::bool_field(call.params, key, false);
     if (!value) return value.error();
     *into = *value;

@@ -29,7 +29,8 @@ TEST_CASE("config: says the file, the line, the key and what is allowed") {
   CHECK(refusal("{\"pools\": [{\"name\": \"a\", \"size\": 1025}]}").find("1024") != std::string::npos);
   CHECK(refusal("{\"durability\": \"maybe\"}").find("power") != std::string::npos);
   CHECK(refusal("{\n\"a\": }").find("/x/tined.json:2: not JSON") == 0);
-  CHECK(refusal("{\"pools\": [{\"name\": \"a\"}, {\"name\": \"a\"}]}").find("two pools") != std::string::npos);
+  CHECK(refusal("{\"pools\": [{\"name\": \"a\"}, {\"name\": \"a\"}]}").find("two pools") !=
+        std::string::npos);
 }
 
 TEST_CASE("config: this machine has a CPU") { CHECK(usable_cpus() >= 1); }

@@ -8,7 +8,8 @@ using namespace tine::test;
 namespace {
 
 Json pool_named(const TestDaemon& daemon, const std::string& name) {
-  for (const auto& pool : daemon.status()["pools"]) {
+  const auto status = daemon.status();
+  for (const auto& pool : status["pools"]) {
     if (pool["name"] == name) return pool;
   }
   return nullptr;

@@ -79,7 +79,10 @@ TEST_CASE("wait and run outlive tined") {
   TestDaemon daemon;
   auto runner = daemon.tine_running({"run", "-w", daemon.folder(), "--shell", until_gate});
   daemon.job_process("job");
-  auto waiter = daemon.tine_running({"wait", "last"});
+  const auto id = std::to_string(daemon.record("last")["id"].get<unsigned long long>());
+  auto waiter = daemon.tine_running({"wait", id});
+  const auto connected = "ls -l /proc/" + std::to_string(waiter.pid()) + "/fd | grep -q socket:";
+  CHECK(eventually([&] { return daemon.sh(connected).exit_status == 0; }));
 
   daemon.restart();
   write_whole_file(daemon.path("gate"), "");

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tests/support/test_daemon.hpp"
 
 using namespace tine::test;
@@ -101,9 +103,12 @@ TEST_CASE("submit: the job has descriptors 0 and 1 and 2 and no other") {
 TEST_CASE("submit: a job's signals are at their defaults") {
   TestDaemon daemon;
 
-  const auto id = daemon.submit({"--", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"});
+  const auto id =
+      daemon.submit({"--", "grep", "-E", "^Sig(Blk|Ign):.(0{16}|0000000180000000)$", "/proc/self/status"});
 
-  CHECK(daemon.wait(id)["stdout"] == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+  // 32 and 33 belong to the C library: its posix_spawn leaves them ignored, and no program can use them.
+  const auto out = daemon.wait(id)["stdout"].get<std::string>();
+  CHECK(std::count(out.begin(), out.end(), '\n') == 2);
 }
 
 TEST_CASE("submit --stdin: a file is opened at the start and - is copied before") {

@@ -12,7 +12,9 @@ namespace {
 
 RequestError error_of(std::string_view line) { return std::get<RequestError>(parse_request(line)); }
 
-Result<JobSpec> spec_of(const char* text) { return spec_from(Json::parse(text), SubmitContext{}, "line 3: "); }
+Result<JobSpec> spec_of(const char* text) {
+  return spec_from(Json::parse(text), SubmitContext{}, "line 3: ");
+}
 
 }  // namespace
 
@@ -43,8 +45,9 @@ TEST_CASE("codec: a job is one of command, shell and function") {
   CHECK(spec_of(R"({"command":["a","b"]})")->argv == std::vector<std::string>{"a", "b"});
   CHECK(spec_of(R"({"shell":"echo"})")->argv[0] == "/bin/sh");
   CHECK(spec_of(R"({"function":"f","args":[1]})")->args_json == "[1]");
-  for (const char* wrong : {R"({})", R"({"command":[]})", R"({"command":"a"})", R"({"command":["a"],"shell":"b"})",
-                            R"({"command":["a"],"args":[]})", R"({"function":"f","args":{}})", R"({"command":[""]})"}) {
+  for (const char* wrong :
+       {R"({})", R"({"command":[]})", R"({"command":"a"})", R"({"command":["a"],"shell":"b"})",
+        R"({"command":["a"],"args":[]})", R"({"function":"f","args":{}})", R"({"command":[""]})"}) {
     const auto spec = spec_of(wrong);
     REQUIRE_FALSE(spec);
     CHECK(exit_code_of(spec.error()) == 2);
@@ -79,9 +82,10 @@ TEST_CASE("codec: the record has each field of the contract") {
   row.id = 7;
   row.spec.argv = {"true"};
   const auto record = record_from(row);
-  for (const char* key : {"schema", "id", "name", "pool", "kind", "command", "function", "args", "state", "reason",
-                          "exit_code", "signal", "result", "error", "stdout", "stderr", "stdout_bytes",
-                          "stderr_bytes", "attempt", "submitted_at", "started_at", "finished_at", "duration_s",
-                          "worker", "usage", "labels", "array_index", "callback"})
+  for (const char* key :
+       {"schema",      "id",         "name",         "pool",         "kind",    "command",      "function",
+        "args",        "state",      "reason",       "exit_code",    "signal",  "result",       "error",
+        "stdout",      "stderr",     "stdout_bytes", "stderr_bytes", "attempt", "submitted_at", "started_at",
+        "finished_at", "duration_s", "worker",       "usage",        "labels",  "array_index",  "callback"})
     CHECK_MESSAGE(record.contains(key), key);
 }

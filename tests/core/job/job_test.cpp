@@ -49,7 +49,8 @@ TEST_CASE("job spec: every field survives its bytes") {
 
 TEST_CASE("job spec: cut anywhere or with a byte more, it is none") {
   const std::string bytes = encode(full_spec());
-  for (std::size_t size = 0; size < bytes.size(); ++size) CHECK_FALSE(decode_spec(std::string_view(bytes).substr(0, size)));
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    CHECK_FALSE(decode_spec(std::string_view(bytes).substr(0, size)));
   CHECK_FALSE(decode_spec(bytes + "x"));
 }
 
@@ -78,11 +79,13 @@ TEST_CASE("outcome: every field survives its bytes, and no shorter ones are take
   CHECK(read->stdout_inline == outcome.stdout_inline);
   CHECK(read->stderr_in_file);
   CHECK(encode(*read) == bytes);
-  for (std::size_t size = 0; size < bytes.size(); ++size) CHECK_FALSE(decode_outcome(std::string_view(bytes).substr(0, size)));
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    CHECK_FALSE(decode_outcome(std::string_view(bytes).substr(0, size)));
 }
 
 TEST_CASE("job: its end decides what a client exits with") {
-  const auto code = [](JobState state, Reason reason, std::optional<int> exit, std::optional<int> signal = {}) {
+  const auto code = [](JobState state, Reason reason, std::optional<int> exit,
+                       std::optional<int> signal = {}) {
     return exit_code_of_job(state, reason, JobKind::command, exit, signal);
   };
   CHECK(code(JobState::succeeded, Reason::exit, 0) == 0);
@@ -97,8 +100,9 @@ TEST_CASE("job: its end decides what a client exits with") {
 }
 
 TEST_CASE("job state: each has a name that leads back to it") {
-  for (const auto state : {JobState::waiting, JobState::held, JobState::queued, JobState::running, JobState::succeeded,
-                           JobState::failed, JobState::timed_out, JobState::cancelled, JobState::lost})
+  for (const auto state :
+       {JobState::waiting, JobState::held, JobState::queued, JobState::running, JobState::succeeded,
+        JobState::failed, JobState::timed_out, JobState::cancelled, JobState::lost})
     CHECK(job_state_from(name_of(state)) == state);
   CHECK_FALSE(job_state_from("done"));
 }

@@ -8,7 +8,8 @@ namespace tine {
 namespace {
 
 TEST_CASE("start order: every field survives the wire") {
-  const StartOrder order{7, 2, OrderKind::callback, std::string("s\0", 2), std::string("A=1\0B=2\0", 8), "in", 4};
+  const StartOrder order{7,    2, OrderKind::callback, std::string("s\0", 2), std::string("A=1\0B=2\0", 8),
+                         "in", 4};
   StartOrder read;
   REQUIRE(decode(encode(order), read));
   CHECK(read.job == 7);
@@ -44,7 +45,8 @@ TEST_CASE("hello, seat and setup: every field survives the wire") {
 TEST_CASE("payload: cut anywhere, it is refused") {
   const std::string bytes = encode(StartOrder{7, 2, OrderKind::job, "spec", "A=1", "in", 0});
   StartOrder read;
-  for (std::size_t size = 0; size < bytes.size(); ++size) CHECK_FALSE(decode(std::string_view(bytes).substr(0, size), read));
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    CHECK_FALSE(decode(std::string_view(bytes).substr(0, size), read));
   CHECK_FALSE(decode(bytes + "x", read));
 }
 

@@ -15,7 +15,8 @@
 namespace tine {
 namespace {
 
-/// Runs `body` in a process of its own, so that a subreaper's children are only its own. Returns its exit code.
+/// Runs `body` in a process of its own, so that a subreaper's children are only its own. Returns its exit
+/// code.
 int in_child(const std::function<int()>& body) {
   const pid_t pid = ::fork();
   if (pid == 0) ::_exit(body());
@@ -24,7 +25,8 @@ int in_child(const std::function<int()>& body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-/// A shell that says "ready" when `script` has come to `echo ready`; every process that it starts holds the pipe.
+/// A shell that says "ready" when `script` has come to `echo ready`; every process that it starts holds the
+/// pipe.
 struct Tree {
   explicit Tree(const char* script, std::vector<const char*> environment = {}) {
     int pipe[2];
@@ -58,7 +60,8 @@ TEST_CASE("process tree: knows children and theirs") {
           const Tree tree("(sleep 60 & sleep 60 & echo ready; wait) & wait");
           const auto children = children_of(::getpid());
           const auto all = descendants_of(::getpid());
-          const bool found = children == std::vector<pid_t>{tree.pid} && all.size() == 4 && all.front() == tree.pid;
+          const bool found =
+              children == std::vector<pid_t>{tree.pid} && all.size() == 4 && all.front() == tree.pid;
           ::alarm(20);
           kill_strays();
           return found ? 0 : 1;
@@ -70,7 +73,8 @@ TEST_CASE("process tree: kill_strays ends who left the session, ignores TERM or 
           ::alarm(20);
           if (!become_subreaper()) return 2;
           const Tree tree(
-              "trap '' TERM; setsid sh -c 'sleep 60 & setsid env -i sleep 60 & echo ready; wait' & (sleep 60 &) ; wait");
+              "trap '' TERM; setsid sh -c 'sleep 60 & setsid env -i sleep 60 & echo ready; wait' & (sleep 60 "
+              "&) ; wait");
           kill_strays();
           if (::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD) return 3;
           return tree.is_all_gone() ? 0 : 4;
@@ -84,8 +88,8 @@ TEST_CASE("process tree: kill_strays spares whom it is told to, and what is belo
           const Tree spared("sleep 60 & echo ready; wait");
           const Tree stray("sleep 60 & echo ready; wait");
           kill_strays({spared.pid});
-          const bool right = children_of(::getpid()) == std::vector<pid_t>{spared.pid} && descendants_of(spared.pid).size() == 1 &&
-                             stray.is_all_gone();
+          const bool right = children_of(::getpid()) == std::vector<pid_t>{spared.pid} &&
+                             descendants_of(spared.pid).size() == 1 && stray.is_all_gone();
           kill_strays();
           return right ? 0 : 1;
         }) == 0);

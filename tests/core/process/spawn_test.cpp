@@ -88,7 +88,8 @@ TEST_CASE("spawn: looks for the command on the job's own PATH, past what cannot 
   std::ofstream(folder.path + "/a/hello") << "no";
   std::ofstream(folder.path + "/b/hello") << "#!/bin/sh\necho hello $1\n";
   ::chmod((folder.path + "/b/hello").c_str(), 0755);
-  CHECK(run({{"hello", "you"}, {"PATH=" + folder.path + "/a:" + folder.path + "/b"}}).output == "hello you\n");
+  CHECK(run({{"hello", "you"}, {"PATH=" + folder.path + "/a:" + folder.path + "/b"}}).output ==
+        "hello you\n");
   CHECK(run({{"hello"}, {"PATH=" + folder.path + "/a"}}).failure.exit_code == 126);
   CHECK(run({{"true"}, {}}).status == 0);
 }

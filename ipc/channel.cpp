@@ -133,6 +133,8 @@ void Channel::close() {
   open_ = false;
   drained_.cancel();
   ::shutdown(socket_.native_handle(), SHUT_RD);
+  std::error_code ignored;
+  if (outgoing_.empty()) socket_.close(ignored);  // else pump() does, when all has gone out
   for (auto& handler : std::exchange(closed_handlers_, {})) handler();
 }
 

@@ -31,6 +31,26 @@ std::string rfc3339(Micros time) {
   return std::string(text, size > 0 ? static_cast<std::size_t>(size) : 0);
 }
 
+Result<Micros> parse_rfc3339(const std::string& text) {
+  const auto wrong =
+      make_error(Errc::usage, "\"" + text + "\" is no time; allowed: RFC 3339, as 2026-11-23T06:39:00Z");
+  tm parts{};
+  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return wrong;
+  Micros micros = static_cast<Micros>(::timegm(&parts)) * 1'000'000;
+  if (*rest == '.') {
+    Micros unit = 100'000;
+    for (++rest; *rest >= '0' && *rest <= '9'; ++rest, unit /= 10) micros += unit * (*rest - '0');
+  }
+  if (std::strcmp(rest, "Z") == 0) return micros;
+  int hours = 0, minutes = 0, used = 0;
+  if ((*rest != '+' && *rest != '-') || std::sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 ||
+      used != 5 || rest[6] != '\0')
+    return wrong;
+  const Micros offset = (hours * 60 + minutes) * Micros{60'000'000};
+  return *rest == '+' ? micros - offset : micros + offset;
+}
+
 const std::string& boot_id() {
   static const std::string id = [] {
     auto text = read_file("/proc/sys/kernel/random/boot_id");

@@ -1,5 +1,6 @@
 #pragma once
 #include <boost/context/fiber.hpp>
+#include <cstddef>
 #include <functional>
 
 namespace tine {
@@ -23,6 +24,11 @@ class Fiber {
   boost::context::fiber own_;
   boost::context::fiber caller_;
   bool ended_ = false;
+  /// What the address sanitizer is told at each switch; unused without it.
+  const void* stack_bottom_ = nullptr;
+  const void* caller_bottom_ = nullptr;
+  std::size_t stack_size_ = 0, caller_size_ = 0;
+  void* fake_stack_ = nullptr;
 };
 
 }  // namespace tine

@@ -3,6 +3,7 @@
 #include <tine/module_abi.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -42,14 +43,29 @@ struct ArgumentError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// nlohmann's own conversions turn 1.5 into 1, true into 1 and -1 into a huge unsigned without a word.
+template <class T>
+bool fits(const Json& value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return value.is_boolean();
+  } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, char> && !std::is_same_v<T, wchar_t>) {
+    if (value.is_number_unsigned()) return std::in_range<T>(value.get<std::uint64_t>());
+    return value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
+  } else if constexpr (std::is_floating_point_v<T>) {
+    return value.is_number();
+  } else {
+    return true;
+  }
+}
+
 template <class T>
 T argument(const Json& args, std::size_t index) {
   try {
-    return args.at(index).get<T>();
+    if (fits<T>(args.at(index))) return args.at(index).get<T>();
   } catch (const Json::exception&) {
-    throw ArgumentError("argument " + std::to_string(index + 1) + ": " + args.at(index).dump() + " is no " +
-                        type_name(typeid(T)));
   }
+  throw ArgumentError("argument " + std::to_string(index + 1) + ": " + args.at(index).dump() + " is no " +
+                      type_name(typeid(T)));
 }
 
 template <class F>

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/base/text.hpp"
 #include "daemon/dispatch.hpp"
@@ -51,13 +52,17 @@ Result<JobTable::Filter> filter_from(const ipc::Json& params) {
   }
   auto name = ipc::string_field(params, "name", "");
   auto pool = ipc::string_field(params, "pool", "");
-  auto since = ipc::unsigned_field(params, "since", 0, INT64_MAX);
+  auto since = ipc::string_field(params, "since", "");
   if (!name) return name.error();
   if (!pool) return pool.error();
   if (!since) return since.error();
   filter.name_glob = *name;
   if (!pool->empty()) filter.pool = *pool;
-  filter.since = static_cast<Micros>(*since);
+  if (!since->empty()) {
+    auto time = parse_rfc3339(*since);
+    if (!time) return make_error(Errc::usage, "since: " + time.error().message());
+    filter.since = *time;
+  }
   if (const auto labels = params.find("label"); labels != params.end() && labels->is_object())
     for (const auto& [key, value] : labels->items())
       if (value.is_string()) filter.labels[key] = value.get<std::string>();

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/base/file.hpp"
 #include "core/base/limits.hpp"
@@ -17,12 +18,6 @@ namespace tine::cmd {
 namespace {
 
 using ipc::Json;
-
-std::string current_folder() {
-  char path[4096];
-  // A folder that was removed: the job will run in the root, as if tined had been asked without a cwd.
-  return ::getcwd(path, sizeof path) ? path : "/";
-}
 
 Error of_option(const char* option, const Error& error) {
   return make_error(Errc::usage, std::string(option) + ": " + error.message());
@@ -125,6 +120,12 @@ Status copy_stdin(int to) {
 
 }  // namespace
 
+std::string current_folder() {
+  char path[4096];
+  // A folder that was removed: the job will run in the root, as if tined had been asked without a cwd.
+  return ::getcwd(path, sizeof path) ? path : "/";
+}
+
 void declare(Options& options, SpecWords& words) {
   options.value("-n,--name", "TEXT", words.name, "a name for the job");
   options.value("-g,--pool", "POOL", words.pool, "the pool it runs in (default)");
@@ -164,20 +165,27 @@ Result<Json> to_params(const SpecWords& words, const Words& command) {
     if (!put) return put.error();
   }
   if (words.clean_env) params["clean_env"] = true;
-  add_surroundings(params, words.clean_env);
   return params;
 }
 
-void add_surroundings(Json& params, bool clean_env) {
-  auto& environment = params["environment"] = Json::array();
+std::string with_surroundings(const Json& params, bool clean_env) {
+  std::string text = params.dump();
+  text.back() = ',';
+  if (text == "{,") text.pop_back();
+  text += R"("environment":[)";
+  bool first = true;
   for (char** variable = environ; variable && *variable; ++variable) {
     const std::string_view pair(*variable);
-    if (!clean_env || pair.starts_with("PATH=")) environment.push_back(ipc::to_wire(pair));
+    // What is no variable cannot be handed on either.
+    if (pair.find('=') == std::string_view::npos || (clean_env && !pair.starts_with("PATH="))) continue;
+    if (!std::exchange(first, false)) text += ',';
+    ipc::append_wire(text, pair);
   }
-  params["cwd"] = ipc::to_wire(current_folder());
+  text += R"(],"cwd":)";
+  ipc::append_wire(text, current_folder());
   const auto mask = ::umask(0);
   ::umask(mask);
-  params["umask"] = mask;
+  return text + R"(,"umask":)" + std::to_string(mask) + "}";
 }
 
 Result<UniqueFd> open_stdin_file(std::string_view path) {

@@ -18,12 +18,16 @@ struct SpecWords {
 
 void declare(Options& options, SpecWords& words);
 
-/// The params of submit and run, without stdin; `command`: the free words.
+/// The params of submit and run, without stdin and surroundings; `command`: the free words.
 /// Errors: Errc::usage, saying what is allowed.
 Result<ipc::Json> to_params(const SpecWords& words, const Words& command);
 
-/// "environment" (PATH alone with `clean_env`), "cwd" and "umask" of this process.
-void add_surroundings(ipc::Json& params, bool clean_env);
+/// The folder we are in; "/" where it was removed.
+std::string current_folder();
+
+/// The params as text, with the "environment" (PATH alone with `clean_env`), "cwd" and "umask" of this
+/// process.
+std::string with_surroundings(const ipc::Json& params, bool clean_env);
 
 /// Opens a --stdin FILE. Errors: Errc::io, for a folder too.
 Result<UniqueFd> open_stdin_file(std::string_view path);

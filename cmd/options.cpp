@@ -1,8 +1,6 @@
 #include "cmd/options.hpp"
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
+#include <algorithm>
 
 #include "cmd/print_json.hpp"
 #include "cmd/verbs/verbs.hpp"
@@ -69,13 +67,11 @@ std::optional<int> parse_globals(Words words, Invocation& invocation) {
   return std::nullopt;
 }
 
-/// One pass over the words. CLI11 gets each value as a number into `values`: it rewrites values that look
-/// like its own lists ("[a,b]" becomes two words), and a number has no such look.
+/// One pass over the words.
 struct Options::Scan {
   const Words& words;
   std::size_t at = 0;
-  std::vector<std::string> arguments;
-  Words values;
+  bool asks_for_help = false;
 };
 
 void Options::flag(const char* names, bool& target, const char* help) {
@@ -103,13 +99,10 @@ Error Options::unknown(std::string_view name) const {
   return make_error(Errc::usage, what + "--json, --socket, --state-dir, --no-autostart, --help");
 }
 
-Status Options::push(Scan& scan, const Definition& definition, std::string_view name,
-                     std::string_view value) {
-  scan.arguments.emplace_back(name);
-  if (!definition.placeholder) return ok();
-  scan.arguments.push_back(std::to_string(scan.values.size()));
-  scan.values.push_back(value);
-  return ok();
+void Options::take(const Definition& definition, std::string_view value) {
+  if (definition.set) *definition.set = true;
+  if (definition.one) *definition.one = value;
+  if (definition.many) definition.many->push_back(value);
 }
 
 Status Options::scan_long(Scan& scan, std::string_view word) {
@@ -119,12 +112,12 @@ Status Options::scan_long(Scan& scan, std::string_view word) {
   if (!definition) return unknown(name);
   if (equals != std::string_view::npos) {
     if (!definition->placeholder) return make_error(Errc::usage, std::string(name) + " takes no value");
-    return push(scan, *definition, name, word.substr(equals + 1));
+    return take(*definition, word.substr(equals + 1)), ok();
   }
-  if (!definition->placeholder) return push(scan, *definition, name, "");
+  if (!definition->placeholder) return take(*definition, ""), ok();
   if (scan.at == scan.words.size())
     return make_error(Errc::usage, std::string(name) + " needs a value: " + definition->placeholder);
-  return push(scan, *definition, name, scan.words[scan.at++]);
+  return take(*definition, scan.words[scan.at++]), ok();
 }
 
 /// "-f", "-fn 3", "-fn3".
@@ -134,13 +127,13 @@ Status Options::scan_short(Scan& scan, std::string_view word) {
     const auto* definition = find(name);
     if (!definition) return unknown(i == 1 ? word : std::string_view(name));
     if (!definition->placeholder) {
-      (void)push(scan, *definition, name, "");
+      take(*definition, "");
       continue;
     }
-    if (i + 1 < word.size()) return push(scan, *definition, name, word.substr(i + 1));
+    if (i + 1 < word.size()) return take(*definition, word.substr(i + 1)), ok();
     if (scan.at == scan.words.size())
       return make_error(Errc::usage, name + " needs a value: " + definition->placeholder);
-    return push(scan, *definition, name, scan.words[scan.at++]);
+    return take(*definition, scan.words[scan.at++]), ok();
   }
   return ok();
 }
@@ -155,7 +148,7 @@ Status Options::scan(Scan& scan) {
       return ok();
     }
     if (word == "--help" || word == "-h") {
-      scan.arguments = {"--help"};
+      scan.asks_for_help = true;
       return ok();
     }
     const auto global =
@@ -174,38 +167,28 @@ Status Options::scan(Scan& scan) {
 }
 
 std::optional<int> Options::parse() {
-  Scan found{invocation_.words, 0, {}, {}};
+  Scan found{invocation_.words};
   if (const auto scanned = scan(found); !scanned) return fail(invocation_, scanned.error());
-
-  CLI::App app(about_, "tine " + synopsis_);
-  app.footer("Everywhere: --json, --socket PATH, --state-dir DIR, --no-autostart.  All verbs: tine --help");
-  for (const auto& definition : definitions_) {
-    if (!definition.placeholder) {
-      app.add_flag(definition.names, *definition.set, definition.help);
-      continue;
-    }
-    const auto raw = [&found](const std::string& number) {
-      return found.values[static_cast<std::size_t>(std::atoi(number.c_str()))];
-    };
-    CLI::callback_t take = [&definition, raw](const CLI::results_t& numbers) {
-      if (definition.one) *definition.one = raw(numbers.back());
-      if (definition.many) {
-        for (const auto& number : numbers) definition.many->push_back(raw(number));
-      }
-      return true;
-    };
-    auto* option = app.add_option(definition.names, take, definition.help);
-    option->type_name(definition.placeholder)->take_all()->expected(1, 1 << 20)->allow_extra_args(false);
-  }
-  try {
-    // CLI11 takes its words last one first.
-    app.parse(std::vector<std::string>(found.arguments.rbegin(), found.arguments.rend()));
-  } catch (const CLI::CallForHelp&) {
-    return print_text(app.help());
-  } catch (const CLI::Error& error) {
-    return fail_usage(invocation_, error.what());  // never its own exit codes, which are over 100
-  }
+  if (found.asks_for_help) return print_text(help());
   return std::nullopt;
+}
+
+std::string Options::help() const {
+  std::string text = about_ + "\n\nUsage: tine " + synopsis_ + "\n\n";
+  const auto left_of = [](const Definition& definition) {
+    std::string names = definition.names;
+    if (const auto comma = names.find(','); comma != std::string::npos) names.insert(comma + 1, " ");
+    return definition.placeholder ? names + " " + definition.placeholder : names;
+  };
+  std::size_t width = 0;
+  for (const auto& definition : definitions_) width = std::max(width, left_of(definition).size());
+  for (const auto& definition : definitions_) {
+    const auto left = left_of(definition);
+    text.append("  ").append(left).append(width - left.size() + 2, ' ').append(definition.help).append("\n");
+  }
+  if (!definitions_.empty()) text += "\n";
+  return text +
+         "Everywhere: --json, --socket PATH, --state-dir DIR, --no-autostart.  All verbs: tine --help\n";
 }
 
 int fail(const Invocation& invocation, const Error& error) {

@@ -6,7 +6,8 @@
 
 #include "core/base/result.hpp"
 
-/// The command line of one verb. CLI11 stays behind options.cpp.
+/// The command line of one verb. Words are taken as they are: a job's argument that looks like an option, a
+/// list or nothing at all goes through untouched.
 namespace tine::cmd {
 
 using Words = std::vector<std::string_view>;  ///< into argv, which outlives all
@@ -31,7 +32,7 @@ class Options {
   Options(Invocation& invocation, std::string synopsis, std::string about)
       : invocation_(invocation), synopsis_(std::move(synopsis)), about_(std::move(about)) {}
 
-  /// `names` as in CLI11: "-n,--name". The last of several wins.
+  /// `names`: "-n,--name". The last of several wins.
   void flag(const char* names, bool& target, const char* help);
   void value(const char* names, const char* placeholder, std::optional<std::string_view>& target,
              const char* help);
@@ -61,7 +62,8 @@ class Options {
   Status scan(Scan& scan);
   Status scan_long(Scan& scan, std::string_view word);
   Status scan_short(Scan& scan, std::string_view word);
-  Status push(Scan& scan, const Definition& definition, std::string_view name, std::string_view value);
+  static void take(const Definition& definition, std::string_view value);
+  std::string help() const;
   Error unknown(std::string_view name) const;
 
   Invocation& invocation_;

@@ -17,9 +17,16 @@ struct Call {
 using Answer = Result<ipc::OrderedJson>;
 using Handler = Answer (*)(Call&);
 
+/// When a verb's answer comes. All but the first run on a fiber of their own, so that the session reads on.
+enum class Pace {
+  at_once,  ///< from memory
+  soon,     ///< after the store
+  waits     ///< when something has happened, which may take days
+};
+
 struct Verb {
   Handler handler = nullptr;
-  bool may_wait = false;  ///< runs on a fiber of its own, so that the session reads on
+  Pace pace = Pace::at_once;
 };
 
 /// The one table: method -> handler. nullptr: there is no such method.

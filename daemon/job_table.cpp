@@ -113,7 +113,9 @@ Result<std::unique_ptr<JobTable>> JobTable::open(const std::string& path, bool s
   for (const char* pragma :
        {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL",
         sync_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
-        "PRAGMA journal_size_limit=16777216", "PRAGMA cache_size=-16384", "PRAGMA temp_store=MEMORY"})
+        // 16 MiB of log: its end moves the pages into the table and waits for the disk twice.
+        "PRAGMA wal_autocheckpoint=4096", "PRAGMA journal_size_limit=16777216", "PRAGMA cache_size=-16384",
+        "PRAGMA temp_store=MEMORY"})
     if (auto status = table->run(pragma); !status) return status.error();
   if (auto status = table->make_tables(); !status) return status.error();
   return table;
@@ -139,11 +141,13 @@ JobTable::~JobTable() {
 
 Status JobTable::begin() {
   changes_at_begin_ = changes();
+  jobs_added_ = 0;
+  greatest_id_at_begin_ = greatest_id_;
   return run("BEGIN");
 }
 
 Status JobTable::commit() {
-  if (changes() != changes_at_begin_) {
+  if (changes() - changes_at_begin_ > jobs_added_) {
     auto s = statement("UPDATE meta SET value = ? WHERE key = 'commit_number'");
     s.text(std::to_string(commit_number_ + 1)).step();
     if (s.failed()) return error("commit");
@@ -157,16 +161,19 @@ Status JobTable::commit() {
 void JobTable::roll_back() {
   sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
   environments_.clear();
+  greatest_id_ = greatest_id_at_begin_;
 }
 Status JobTable::savepoint() {
   auto s = statement("SAVEPOINT work");
   s.step();
+  greatest_id_at_savepoint_ = greatest_id_;
   return s.failed() ? Status(error("savepoint")) : ok();
 }
 void JobTable::release() { statement("RELEASE work").step(); }
 void JobTable::roll_back_to_savepoint() {
   sqlite3_exec(db_, "ROLLBACK TO work; RELEASE work", nullptr, nullptr, nullptr);
   environments_.clear();
+  greatest_id_ = greatest_id_at_savepoint_;
 }
 
 Result<std::int64_t> JobTable::environment(const std::string& blob) {
@@ -199,13 +206,14 @@ Status JobTable::insert(const NewJob& job, std::int64_t environment_id) {
   s.bind(job.state == JobState::running ? 1 : 0)
       .bind(job.spec->priority)
       .bind(static_cast<int>(job.spec->kind));
-  s.bind(job.spec->foreground + 2 * !job.spec->callback.empty())
+  s.bind((job.spec->foreground != Foreground::no) + 2 * !job.spec->callback.empty())
       .text(job.spec->pool)
       .bind(job.submitted)
       .bind(environment_id)
       .blob(job.spec_bytes);
   s.step();
   if (s.failed()) return error("store a job");
+  ++jobs_added_;
   greatest_id_ = std::max(greatest_id_, job.id);
   return ok();
 }

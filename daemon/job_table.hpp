@@ -96,7 +96,7 @@ class JobTable {
 
   std::string meta(const std::string& key);
   Status set_meta(const std::string& key, const std::string& value);
-  /// Rises by one with every group that wrote.
+  /// Rises by one with every group that changed a row; one that only added jobs shows in greatest_inserted().
   std::uint64_t commit_number() const { return commit_number_; }
   JobId greatest_inserted() const { return greatest_id_; }
   int changes() const { return sqlite3_total_changes(db_); }
@@ -114,8 +114,9 @@ class JobTable {
   std::map<const char*, sqlite3_stmt*> prepared_;
   std::map<std::string, std::int64_t> environments_;  ///< the last few, by content
   std::uint64_t commit_number_ = 0;
-  JobId greatest_id_ = 0;
+  JobId greatest_id_ = 0, greatest_id_at_begin_ = 0, greatest_id_at_savepoint_ = 0;
   int changes_at_begin_ = 0;
+  int jobs_added_ = 0;  ///< in this group, undone ones counted
 };
 
 }  // namespace tine

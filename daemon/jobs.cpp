@@ -150,7 +150,7 @@ void Jobs::accept(JobId id, const JobSpec& spec, bool intended, std::string spec
   job.pool = target;
   job.priority = spec.priority;
   job.kind = spec.kind;
-  job.foreground = spec.foreground;
+  job.foreground = spec.foreground != Foreground::no;
   job.has_callback = !spec.callback.empty();
   ++target->queued;
   if (intended) {

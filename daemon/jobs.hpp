@@ -52,6 +52,7 @@ struct LiveJob {
   JobKind kind = JobKind::command;
   bool foreground = false;
   bool has_callback = false;
+  bool awaits_caller = false;  ///< a `run` of an earlier daemon, in no line until its caller is back
   bool cancel_wanted = false;  ///< seen when the intent is stored, or by the death of a function's worker
 };
 
@@ -72,6 +73,8 @@ class Jobs final : public Workforce::Listener {
   void submit(std::vector<JobSpec> specs, const std::string& environment, Submitted done);
   /// The caller's descriptors of a `run`, kept until it starts.
   void attach(JobId id, std::vector<UniqueFd> descriptors) { descriptors_[id] = std::move(descriptors); }
+  /// The caller of a `run` that an earlier daemon took in: one that has not begun goes on in its line.
+  void caller_is_back(JobId id, std::vector<UniqueFd> descriptors);
 
   // --- control ---
   /// `done` when a job that had not begun is stored as cancelled, or when a running one has been told.
@@ -120,6 +123,7 @@ class Jobs final : public Workforce::Listener {
                       const Status& status);
   void make_ready(Pool& pool, JobId id, JobTable::StartData data);
   void put_back(JobId id);
+  void await_callers();
   struct Source {
     std::string worker_key;  ///< "": no worker's record
     std::uint64_t seq = 0;
@@ -143,7 +147,6 @@ class Jobs final : public Workforce::Listener {
   std::map<JobState, std::uint64_t> counts_;  ///< of ended jobs; the unfinished are counted by their phase
   JobId next_id_ = 1;
   std::uint64_t ended_since_trim_ = 0;
-  std::uint64_t event_count_ = 0;
   bool draining_ = false;
   bool zygote_ready_ = false;
   std::string zygote_failure_;

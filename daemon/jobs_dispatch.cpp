@@ -11,6 +11,8 @@ namespace {
 
 /// Intents stored ahead of need: enough to keep small jobs running while one group is on its way to the disk.
 constexpr std::size_t ahead_per_worker = 16;
+/// A waiting tine looks for tined for 10 s.
+constexpr auto callers_return_within = std::chrono::seconds(12);
 
 }  // namespace
 
@@ -96,7 +98,7 @@ void Jobs::request_intents(Pool& pool) {
   while (ids.size() + pool.ready.size() < wanted) {
     const auto next = pool.queue.pop([this](JobId id) {
       const LiveJob* job = find(id);
-      return job && job->phase == LiveJob::Phase::queued;
+      return job && job->phase == LiveJob::Phase::queued && !job->awaits_caller;
     });
     if (!next) break;
     live_[*next].phase = LiveJob::Phase::intending;
@@ -279,12 +281,33 @@ Status Jobs::recover() {
       }
     }
     // A `run` that had not begun: its caller's descriptors died with the old daemon.
-    if (job.foreground && job.phase == LiveJob::Phase::queued)
-      end_without_record(entry.id, JobState::cancelled, Reason::cancelled, "DaemonDied",
-                         "the daemon died before this run had begun");
+    job.awaits_caller = job.foreground && job.phase == LiveJob::Phase::queued;
   }
+  await_callers();
   for (const JobId id : pending) callbacks_->add(id);
   return ok();
+}
+
+void Jobs::await_callers() {
+  auto timer = std::make_shared<asio::steady_timer>(loop_, callers_return_within);
+  timer->async_wait([this, timer](const std::error_code& error) {
+    if (error) return;
+    std::vector<JobId> gone;
+    for (const auto& [id, job] : live_)
+      if (job.awaits_caller && job.phase == LiveJob::Phase::queued) gone.push_back(id);
+    for (const JobId id : gone)
+      end_without_record(id, JobState::cancelled, Reason::cancelled, "CallerGone",
+                         "its caller did not come back to the new daemon");
+  });
+}
+
+void Jobs::caller_is_back(JobId id, std::vector<UniqueFd> descriptors) {
+  const auto found = live_.find(id);
+  if (found == live_.end() || !found->second.awaits_caller) return;
+  found->second.awaits_caller = false;
+  attach(id, std::move(descriptors));
+  found->second.pool->queue.push_front(id, found->second.priority);
+  pump_soon(*found->second.pool);
 }
 
 void Jobs::end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type,

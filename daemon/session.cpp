@@ -37,7 +37,8 @@ void handle(const std::shared_ptr<Conversation>& with, ipc::Request request,
   if (!verb)
     return with->channel->send(ipc::error_reply(request.id, ipc::method_not_found,
                                                 "method: there is no \"" + request.method + "\"", 2));
-  if (!verb->may_wait) return answer(*with, request, *verb, std::move(descriptors));
+  if (verb->pace == Pace::at_once) return answer(*with, request, *verb, std::move(descriptors));
+  if (verb->pace == Pace::waits) with->channel->flush();
   if (with->waiting >= waiting_max)
     return with->channel->send(ipc::error_reply(
         request.id, make_error(Errc::try_later,
@@ -55,8 +56,10 @@ void handle(const std::shared_ptr<Conversation>& with, ipc::Request request,
 }  // namespace
 
 void converse(const std::shared_ptr<ipc::Channel>& channel, Services& services) {
-  channel->send(ipc::notification(
+  channel->hold(ipc::notification(
       ipc::hello, {{"protocol", ipc::protocol_version}, {"version", services.version}, {"pid", ::getpid()}}));
+  // A client that has asked already does not wait for the greeting: it comes with the first answer.
+  if (!channel->has_input()) channel->flush();
   auto with = std::make_shared<Conversation>(Conversation{channel, services});
   for (;;) {
     auto line = channel->read_line();

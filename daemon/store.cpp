@@ -1,21 +1,20 @@
 #include "daemon/store.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <ctime>
 
 namespace tine {
 namespace {
 
-/// Written after each commit and before its acknowledgements; 24 bytes in one pwrite.
-struct HighWater {
-  std::uint64_t magic;
-  std::uint64_t commit_number;
-  JobId greatest_id;
-};
 constexpr std::uint64_t high_water_magic = 0x31485749454e4954ull;  // "TINEIWH1"
+
+constexpr std::size_t high_water_bytes = 4096;
 
 /// SQLite's WAL needs working locks and one machine's page cache (magic numbers: statfs(2)).
 bool is_network_file_system(const std::string& folder) {
@@ -50,21 +49,36 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir, Durabil
 
 Store::Store(std::unique_ptr<JobTable> table, Post post) : table_(std::move(table)), post_(std::move(post)) {}
 
+/// The file `acknowledged`, mapped: raised after each commit and before its acknowledgements, without a
+/// system call. Each word only rises, so a kill between two of them harms nothing.
+struct Store::HighWater {
+  std::atomic<std::uint64_t> magic;
+  std::atomic<std::uint64_t> commit_number;
+  std::atomic<JobId> greatest_id;
+};
+
 Status Store::open_high_water(const std::string& state_dir) {
   const std::string path = state_dir + "/acknowledged";
-  high_water_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (high_water_fd_ < 0) return errno_error("open " + path);
-  HighWater mark{};
-  const ssize_t got = ::pread(high_water_fd_, &mark, sizeof mark, 0);
-  const bool known = got == sizeof mark && mark.magic == high_water_magic;
-  if (known && mark.commit_number > table_->commit_number()) {
-    missing_ = "the store lost " + std::to_string(mark.commit_number - table_->commit_number()) +
-               " acknowledged commits";
-    if (mark.greatest_id > table_->greatest_inserted())
-      missing_ += ", jobs " + std::to_string(table_->greatest_inserted() + 1) + " to " +
-                  std::to_string(mark.greatest_id) + " among them";
-  }
-  first_free_id_ = std::max(table_->greatest_inserted(), known ? mark.greatest_id : 0) + 1;
+  high_water_fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!high_water_fd_) return errno_error("open " + path);
+  if (const int error = ::posix_fallocate(high_water_fd_.get(), 0, high_water_bytes); error != 0)
+    return errno = error, errno_error("reserve " + path);
+  void* memory =
+      ::mmap(nullptr, high_water_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, high_water_fd_.get(), 0);
+  if (memory == MAP_FAILED) return errno_error("map " + path);
+  high_water_ = static_cast<HighWater*>(memory);
+  const bool known = high_water_->magic == high_water_magic;
+  const JobId acknowledged = known ? high_water_->greatest_id.load() : 0;
+  const JobId greatest = table_->greatest_inserted();
+  const std::uint64_t commits = known ? high_water_->commit_number.load() : 0;
+  if (acknowledged > greatest)
+    missing_ = std::to_string(acknowledged - greatest) + " acknowledged jobs are missing, " +
+               std::to_string(greatest + 1) + " to " + std::to_string(acknowledged);
+  if (commits > table_->commit_number())
+    missing_ += (missing_.empty() ? "" : "; ") + std::to_string(commits - table_->commit_number()) +
+                " acknowledged changes of jobs are missing";
+  if (!missing_.empty()) missing_ = "the store was damaged: " + missing_;
+  first_free_id_ = std::max(greatest, acknowledged) + 1;
   return ok();
 }
 
@@ -77,18 +91,19 @@ Store::~Store() {
     knock_.notify_one();
     thread_.join();
   }
-  if (high_water_fd_ >= 0) ::close(high_water_fd_);
+  if (high_water_) ::munmap(high_water_, high_water_bytes);
 }
 
 void Store::acknowledge() {
-  const HighWater mark{high_water_magic, table_->commit_number(), table_->greatest_inserted()};
-  // Best effort: the mark only tells of a loss, the store itself is what keeps.
-  if (::pwrite(high_water_fd_, &mark, sizeof mark, 0) != sizeof mark) return;
+  high_water_->commit_number = table_->commit_number();
+  high_water_->greatest_id = table_->greatest_inserted();
+  high_water_->magic = high_water_magic;
   timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   if (now.tv_sec == high_water_synced_s_) return;
   high_water_synced_s_ = now.tv_sec;
-  ::sync_file_range(high_water_fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+  // Best effort: the mark only tells of a loss, the store itself is what keeps.
+  ::sync_file_range(high_water_fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 Status Store::now(const Work& work) {
@@ -138,12 +153,11 @@ void Store::run_group(std::vector<Item>& group) {
     }
     results.emplace_back(std::move(item.done), std::move(status));
   }
-  const auto before = table_->commit_number();
   if (whole) whole = table_->commit();
   if (!whole) {
     table_->roll_back();
     for (auto& [done, status] : results) status = whole;
-  } else if (table_->commit_number() != before) {
+  } else {
     acknowledge();
   }
   post_([results = std::make_shared<decltype(results)>(std::move(results))] {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/base/unique_fd.hpp"
 #include "core/job/job.hpp"
 #include "daemon/job_table.hpp"
 
@@ -60,7 +61,9 @@ class Store {
   std::condition_variable knock_;
   std::vector<Item> waiting_;
   bool stopping_ = false;
-  int high_water_fd_ = -1;
+  struct HighWater;
+  UniqueFd high_water_fd_;
+  HighWater* high_water_ = nullptr;
   std::int64_t high_water_synced_s_ = 0;
   std::string missing_;
   JobId first_free_id_ = 1;

@@ -93,10 +93,24 @@ void Channel::watch_hang_up() {
   });
 }
 
-void Channel::send(std::string_view line) {
+void Channel::hold(std::string_view line) {
   if (!open_) return;
   outgoing_.append(line);
   outgoing_.push_back('\n');
+}
+
+void Channel::send(std::string_view line) {
+  hold(line);
+  flush();
+}
+
+bool Channel::has_input() {
+  pollfd look{socket_.native_handle(), POLLIN, 0};
+  return ::poll(&look, 1, 0) > 0;
+}
+
+void Channel::flush() {
+  if (!open_ || outgoing_.empty()) return;
   if (writing_) {
     if (outgoing_.size() > outgoing_max_bytes) abort();
     return;

@@ -27,6 +27,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::vector<UniqueFd> take_descriptors() { return std::move(descriptors_); }
   /// Queues a line (a newline is added) and writes what the socket takes now; never parks.
   void send(std::string_view line);
+  /// The same, but it rides with what is sent next, or goes out with flush(): a wake less for the peer.
+  void hold(std::string_view line);
+  void flush();
+  /// Whether bytes of the peer are there to be read.
+  bool has_input();
   /// Parks until less than 1 MiB waits to be written: back-pressure for a reader that is slow.
   Status drain();
   /// Ends the conversation: reads and drains return. What was sent before still goes out.

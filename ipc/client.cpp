@@ -48,6 +48,25 @@ Json to_wire(std::string_view bytes) {
   return {{"base64", base64_encode(bytes)}};
 }
 
+void append_wire(std::string& json, std::string_view bytes) {
+  if (!is_utf8(bytes)) {
+    json.append(R"({"base64":")").append(base64_encode(bytes)).append("\"}");
+    return;
+  }
+  json += '"';
+  for (const char c : bytes) {
+    if (c == '"' || c == '\\') {
+      json.append({'\\', c});
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      constexpr char digits[] = "0123456789abcdef";
+      json.append("\\u00").append({digits[c >> 4], digits[c & 15]});
+    } else {
+      json += c;
+    }
+  }
+  json += '"';
+}
+
 Result<std::string> from_wire(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_object() && value.size() == 1 && value.contains("base64") && value["base64"].is_string())
@@ -71,8 +90,12 @@ Result<Client> Client::connect(const std::string& path) {
   return client;
 }
 
-Result<Json> Client::call(std::string_view method, const Json& params, std::span<const int> descriptors) {
-  if (const auto sent = send(method, params.dump(), descriptors); !sent) return sent.error();
+Result<Json> Client::call(std::string_view method, const Json& params) {
+  return call_text(method, params.dump());
+}
+
+Result<Json> Client::call_text(std::string_view method, std::string_view params) {
+  if (const auto sent = send(method, params); !sent) return sent.error();
   for (;;) {
     auto message = next_message();
     if (!message) return message.error();

@@ -14,6 +14,8 @@ using Json = nlohmann::ordered_json;
 
 /// A string for the wire: itself, or {"base64":"…"} where it is not UTF-8.
 Json to_wire(std::string_view bytes);
+/// The same as text at the end of `json`: without a tree in between, for what is long and simple.
+void append_wire(std::string& json, std::string_view bytes);
 /// The other way. Errors: Errc::usage for anything else.
 Result<std::string> from_wire(const Json& value);
 
@@ -28,7 +30,9 @@ class Client {
   static Result<Client> connect(const std::string& path);
 
   /// Asks, and returns the "result". Notifications that come before it are dropped.
-  Result<Json> call(std::string_view method, const Json& params, std::span<const int> descriptors = {});
+  Result<Json> call(std::string_view method, const Json& params);
+  /// The same; `params` as for send().
+  Result<Json> call_text(std::string_view method, std::string_view params);
 
   /// Sends without waiting for the answer, nor for the hello line. `params` is JSON text, spliced in as it
   /// is. `descriptors` ride on the first byte of the line; the caller keeps its own. Errors: Errc::usage for

@@ -103,8 +103,10 @@ OrderedJson record_from(const JobRow& row) {
   OrderedJson record;
   add_identity(record, row);
   add_end(record, row);
-  add_stream(record, "stdout", row.spec.foreground, row.stdout_tail, row.stdout_bytes);
-  add_stream(record, "stderr", row.spec.foreground, row.stderr_tail, row.stderr_bytes);
+  add_stream(record, "stdout", row.spec.foreground == Foreground::given_away, row.stdout_tail,
+             row.stdout_bytes);
+  add_stream(record, "stderr", row.spec.foreground == Foreground::given_away, row.stderr_tail,
+             row.stderr_bytes);
   add_times(record, row);
   add_worker(record, row);
   const Outcome usage = row.outcome.value_or(Outcome{});

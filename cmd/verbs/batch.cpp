@@ -54,16 +54,9 @@ Result<std::string> array_of_lines(std::string_view text) {
 }
 
 Result<Json> store(ipc::Client& client, const std::string& jobs) {
-  Json surroundings = Json::object();
-  add_surroundings(surroundings, /*clean_env=*/false);
-  auto params = surroundings.dump();
-  params.replace(0, 1, R"({"jobs":)" + jobs + ",");
-  if (const auto sent = client.send("batch", params); !sent) return sent.error();
-  for (;;) {
-    auto message = client.next_message();
-    if (!message) return message.error();
-    if (!ipc::Client::is_notification(*message)) return ipc::Client::result_of(*message);
-  }
+  auto params = with_surroundings(Json::object(), /*clean_env=*/false);
+  params.insert(1, R"("jobs":)" + jobs + ",");
+  return client.call_text("batch", params);
 }
 
 int print_ids(const Json& reply, bool json) {

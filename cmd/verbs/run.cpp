@@ -41,20 +41,27 @@ UniqueFd watch_signals() {
   return UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+/// What the descriptors of a `run` are, in their order: JSON text.
+std::string names_of(const std::vector<int>& descriptors) {
+  return descriptors.size() == 2 ? R"(["stdin","alive"])" : R"(["stdin","stdout","stderr","alive"])";
+}
+
 /// One foreground job, from the request to its record. Its life hangs on the write end of the alive pipe: a
 /// byte in it is a signal for the job, its end is our death.
 class Foreground {
  public:
   Foreground(Reached& daemon, UniqueFd signals) : daemon_(daemon), signals_(std::move(signals)) {}
 
-  Status send(const Json& params, std::vector<int> descriptors) {
+  /// `params` as text; `descriptors`: what becomes the job's 0, 1 and 2, or 0 alone. They stay open.
+  Status send(const std::string& params, std::vector<int> descriptors) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("pipe");
-    const UniqueFd theirs(ends[0]);
+    theirs_.reset(ends[0]);
     alive_.reset(ends[1]);
     ::fcntl(alive_.get(), F_SETFL, O_NONBLOCK);  // a job that is stopped must not stop us
-    descriptors.push_back(theirs.get());
-    return daemon_.client.send("run", params.dump(), descriptors);
+    descriptors_ = std::move(descriptors);
+    descriptors_.push_back(theirs_.get());
+    return daemon_.client.send("run", params, descriptors_);
   }
 
   /// Errors: Errc::unavailable; what the daemon says. `exit_now_` is not 0 after a signal ended us.
@@ -83,6 +90,7 @@ class Foreground {
     }
     if (method != "job.started") return;
     started_ = true;
+    theirs_.reset();
     for (const int signal : held_back_) deliver(signal);
     held_back_.clear();
   }
@@ -124,8 +132,12 @@ class Foreground {
     auto client = ipc::Client::connect(daemon_.socket);
     if (!client) return ok();
     daemon_.client = std::move(*client);
-    const Json params{{"ids", Json::array({Json::array({id_, id_})})}, {"records", true}};
-    return daemon_.client.send("wait", params.dump());
+    const auto id = std::to_string(id_);
+    // What the old daemon held of us died with it: a job that has not begun needs it again.
+    if (!started_)
+      return daemon_.client.send(
+          "run", R"({"resume":)" + id + R"(,"descriptors":)" + names_of(descriptors_) + "}", descriptors_);
+    return daemon_.client.send("wait", R"({"ids":[)" + id + R"(],"records":true})");
   }
 
   void take_signals() {
@@ -152,6 +164,8 @@ class Foreground {
 
   Reached& daemon_;
   UniqueFd signals_, alive_;
+  UniqueFd theirs_;  ///< the read end of the alive pipe, until the job has it
+  std::vector<int> descriptors_;
   std::vector<int> held_back_;  ///< came before there was a process to take them
   std::uint64_t id_ = 0;        ///< 0: not told yet
   bool started_ = false;
@@ -197,9 +211,10 @@ int run(Invocation& invocation) {
   if (!invocation.json) descriptors.insert(descriptors.end(), {1, 2});
   (*params)["descriptors"] =
       invocation.json ? Json::array({"stdin", "alive"}) : Json::array({"stdin", "stdout", "stderr", "alive"});
+  const auto request = with_surroundings(*params, words.clean_env);
 
   Foreground job(daemon, watch_signals());
-  if (const auto sent = job.send(*params, descriptors); !sent) return fail(invocation, sent.error());
+  if (const auto sent = job.send(request, descriptors); !sent) return fail(invocation, sent.error());
   const auto record = job.record();
   if (job.exit_now()) return job.exit_now();
   if (!record) return fail(invocation, record.error());

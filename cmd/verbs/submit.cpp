@@ -30,9 +30,7 @@ Status put_stdin(Json& params, std::string_view from, Reached& daemon, const Inv
   if (from != "-") {
     const auto file = open_stdin_file(from);
     if (!file) return file.error();
-    const auto cwd = ipc::from_wire(params["cwd"]);
-    if (!cwd) return cwd.error();
-    params["stdin"] = ipc::to_wire(absolute_path(std::string(from), *cwd));
+    params["stdin"] = ipc::to_wire(absolute_path(std::string(from), current_folder()));
     return ok();
   }
   const auto state_dir = state_dir_of(daemon, invocation);
@@ -77,7 +75,7 @@ int submit(Invocation& invocation) {
     if (const auto put = put_stdin(*params, *words.stdin_from, daemon, invocation, spooled); !put)
       return fail(invocation, put.error());
   }
-  const auto reply = daemon.client.call("submit", *params);
+  const auto reply = daemon.client.call_text("submit", with_surroundings(*params, words.clean_env));
   if (!reply) {
     // Refused: the copy has no owner. Lost: the job may be on disk, and own it.
     if (!spooled.empty() && daemon.client.is_open()) ::unlink(spooled.c_str());

@@ -118,7 +118,7 @@ std::string encode(const JobSpec& spec) {
   out.number(spec.timeout_s);
   out.number(spec.kill_after_s);
   out.string(spec.callback);
-  out.number<std::uint8_t>(spec.foreground);
+  out.number(spec.foreground);
   return out.take();
 }
 
@@ -146,7 +146,7 @@ std::optional<JobSpec> decode_spec(std::string_view bytes) {
   spec.timeout_s = in.number<double>();
   spec.kill_after_s = in.number<double>();
   spec.callback = in.string();
-  spec.foreground = in.number<std::uint8_t>() != 0;
+  spec.foreground = in.number<Foreground>();
   if (!in.at_end()) return std::nullopt;
   return spec;
 }

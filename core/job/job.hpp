@@ -49,6 +49,13 @@ std::optional<int> signal_from(std::string_view text);
 
 enum class JobKind : std::uint8_t { command, function };
 
+/// Whether a caller holds the job, as `run` does, and with it dies.
+enum class Foreground : std::uint8_t {
+  no,
+  captured,   ///< the caller's stdin; the output is kept
+  given_away  ///< the caller's own stdin, stdout and stderr
+};
+
 /// Everything that a submit fixes. Strings are bytes: they need not be UTF-8.
 struct JobSpec {
   std::string name;
@@ -68,7 +75,7 @@ struct JobSpec {
   double timeout_s = 0;      ///< 0: none
   double kill_after_s = 10;  ///< from TERM to KILL
   std::string callback;      ///< a shell string, "": none
-  bool foreground = false;   ///< a `run`: the output went to the caller's own descriptors
+  Foreground foreground = Foreground::no;
 };
 
 std::string encode(const JobSpec& spec);

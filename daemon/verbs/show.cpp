@@ -142,7 +142,7 @@ Answer logs(Call& call) {
   if (!rows) return rows.error();
   if (rows->empty()) return make_error(Errc::absent, "there is no job " + std::to_string(*id));
   const ipc::JobRow& row = rows->front();
-  if (row.spec.foreground)
+  if (row.spec.foreground == Foreground::given_away)
     return make_error(Errc::absent,
                       "job " + std::to_string(*id) + " was a run: its output went to its caller");
   const LiveJob* live = call.services.jobs.find(*id);

@@ -15,6 +15,66 @@ Ids store_jobs(Call& call, std::vector<JobSpec> specs, const std::string& enviro
   });
 }
 
+/// A new foreground job.
+Result<JobId> begin(Call& call) {
+  auto context = ipc::submit_context_from(call.params);
+  if (!context) return context.error();
+  auto spec = ipc::spec_from(call.params, *context, "", {"environment", "cwd", "umask", "descriptors"});
+  if (!spec) return spec.error();
+  const bool has_caller = !call.descriptors.empty();
+  if (has_caller)
+    spec->foreground = call.descriptors.size() == 4 ? Foreground::given_away : Foreground::captured;
+  Jobs& jobs = call.services.jobs;
+  const Ids ids = park_for<Ids>([&](std::function<void(Ids)> done) {
+    jobs.submit({std::move(*spec)}, context->environment, [&, done](Ids stored) {
+      // Before anything else runs on this thread: the order must not go out without the caller's descriptors.
+      if (stored && has_caller) jobs.attach(stored->front(), std::move(call.descriptors));
+      done(std::move(stored));
+    });
+  });
+  if (!ids) return ids.error();
+  call.channel.send(ipc::notification(ipc::job_submitted, {{"id", ids->front()}}));
+  return ids->front();
+}
+
+/// One that an earlier daemon took in: its caller is back.
+Result<JobId> resume(Call& call) {
+  auto id = ipc::unsigned_field(call.params, "resume", 0, INT64_MAX);
+  if (!id) return id.error();
+  auto rows = read_rows(call.services, {*id});
+  if (!rows) return rows.error();
+  if (rows->empty()) return make_error(Errc::absent, "there is no job " + std::to_string(*id));
+  call.services.jobs.caller_is_back(*id, std::move(call.descriptors));
+  return *id;
+}
+
+Answer follow(Call& call, JobId id, bool has_caller) {
+  Services& services = call.services;
+  Waiters::Waiting waiting(services.waiters, services.loop);
+  waiting.add(id);
+  // The caller's death ends the job; one that runs hears it from the pipe, whether a daemon lives or not.
+  if (has_caller)
+    call.channel.on_close([&services, id] {
+      const LiveJob* job = services.jobs.find(id);
+      const bool over_pipe = job && job->phase == LiveJob::Phase::running;
+      if (job && !over_pipe) services.jobs.cancel(id, {}, [](Status) {});
+    });
+  bool told = false;
+  const auto tell_start = [&] {
+    if (std::exchange(told, true)) return;
+    call.channel.send(ipc::notification(ipc::job_started, {{"id", id}}));
+  };
+  if (const LiveJob* job = services.jobs.find(id); job && job->phase == LiveJob::Phase::running) tell_start();
+  while (waiting.ended.empty() && services.jobs.find(id)) {
+    waiting.bell.wait();
+    if (!waiting.started.empty()) tell_start();
+  }
+  auto rows = read_rows(services, {id});
+  if (!rows) return rows.error();
+  if (rows->empty()) return make_error(Errc::absent, "job " + std::to_string(id) + " is forgotten");
+  return ipc::record_from(rows->front());
+}
+
 }  // namespace
 
 Answer submit(Call& call) {
@@ -46,55 +106,17 @@ Answer batch(Call& call) {
 }
 
 Answer run(Call& call) {
-  auto context = ipc::submit_context_from(call.params);
-  if (!context) return context.error();
-  auto spec = ipc::spec_from(call.params, *context, "", {"environment", "cwd", "umask", "descriptors"});
-  if (!spec) return spec.error();
   const std::size_t sent = call.descriptors.size();
-  const auto named = call.params.find("descriptors");
-  const bool given_away = sent == 4;
   if (sent != 0 && sent != 2 && sent != 4)
     return make_error(Errc::usage,
                       "descriptors: " + std::to_string(sent) +
                           " came; allowed: none, stdin and alive, or stdin, stdout, stderr and alive");
+  const auto named = call.params.find("descriptors");
   if ((named == call.params.end() ? 0 : named->size()) != sent)
     return make_error(Errc::usage, "descriptors: names and descriptors differ in number");
-  spec->foreground = given_away;
-
-  Services& services = call.services;
-  const Ids ids = park_for<Ids>([&](std::function<void(Ids)> done) {
-    services.jobs.submit({std::move(*spec)}, context->environment, [&, done](Ids stored) {
-      // Before anything else runs on this thread: the order must not go out without the caller's descriptors.
-      if (stored && sent) services.jobs.attach(stored->front(), std::move(call.descriptors));
-      done(std::move(stored));
-    });
-  });
-  if (!ids) return ids.error();
-  const JobId id = ids->front();
-  call.channel.send(ipc::notification(ipc::job_submitted, {{"id", id}}));
-  Waiters::Waiting waiting(services.waiters, services.loop);
-  waiting.add(id);
-  // The caller's death ends the job; one that runs hears it from the pipe, whether a daemon lives or not.
-  if (sent)
-    call.channel.on_close([&services, id] {
-      const LiveJob* job = services.jobs.find(id);
-      const bool over_pipe = job && job->phase == LiveJob::Phase::running;
-      if (job && !over_pipe) services.jobs.cancel(id, {}, [](Status) {});
-    });
-  bool told = false;
-  const auto tell_start = [&] {
-    if (std::exchange(told, true)) return;
-    call.channel.send(ipc::notification(ipc::job_started, {{"id", id}}));
-  };
-  if (const LiveJob* job = services.jobs.find(id); job && job->phase == LiveJob::Phase::running) tell_start();
-  while (waiting.ended.empty() && services.jobs.find(id)) {
-    waiting.bell.wait();
-    if (!waiting.started.empty()) tell_start();
-  }
-  auto rows = read_rows(services, {id});
-  if (!rows) return rows.error();
-  if (rows->empty()) return make_error(Errc::absent, "job " + std::to_string(id) + " is forgotten");
-  return ipc::record_from(rows->front());
+  const auto id = call.params.contains("resume") ? resume(call) : begin(call);
+  if (!id) return id.error();
+  return follow(call, *id, sent > 0);
 }
 
 }  // namespace tine::verbs

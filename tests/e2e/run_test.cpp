@@ -129,3 +129,35 @@ TEST_CASE("run: forwards signals to the job") {
   CHECK(finished.exit_status == 9);
   CHECK(finished.out == "usr1\n");
 }
+
+TEST_CASE("run: one that waits in line outlives tined and goes on with its caller's descriptors") {
+  TestDaemon daemon;
+  const auto blockers = daemon.sh("for i in 1 2; do \"$tine\" submit -- sleep 600; done").out;
+  auto piped = daemon.tine_running({"run", "--shell", "cat; echo err >&2; exit 5"}, "through\n");
+  auto captured = daemon.tine_running({"run", "--json", "--", "cat"}, "kept\n");
+  CHECK(eventually([&] { return daemon.status()["jobs"]["queued"] == 2; }));
+
+  daemon.restart();
+  CHECK(daemon.tine({"cancel", "1", "2"}).exit_status == 0);
+
+  const auto first = piped.wait();
+  CHECK(first.exit_status == 5);
+  CHECK(first.out == "through\n");
+  CHECK(first.err == "err\n");
+  CHECK(Json::parse(captured.wait().out)["stdout"] == "kept\n");
+}
+
+TEST_CASE("run: one that waits in line is cancelled when its caller does not come back to the new tined") {
+  TestDaemon daemon;
+  daemon.sh("for i in 1 2; do \"$tine\" submit -- sleep 600; done");
+  auto caller = daemon.tine_running({"run", "--", "touch", daemon.path("ran")});
+  CHECK(eventually([&] { return daemon.status()["jobs"]["queued"] == 1; }));
+
+  daemon.kill9();
+  caller.kill(SIGKILL);
+  daemon.start();
+  daemon.tine({"cancel", "1", "2"});
+
+  CHECK(eventually([&] { return daemon.record("3")["state"] == "cancelled"; }));
+  CHECK(daemon.sh("test -e ran").exit_status != 0);
+}

@@ -25,7 +25,7 @@ JobSpec full_spec() {
   spec.timeout_s = 1.5;
   spec.kill_after_s = 0;
   spec.callback = "cat";
-  spec.foreground = true;
+  spec.foreground = tine::Foreground::given_away;
   return spec;
 }
 
@@ -43,7 +43,7 @@ TEST_CASE("job spec: every field survives its bytes") {
   CHECK(read->labels == spec.labels);
   CHECK(read->timeout_s == 1.5);
   CHECK(read->kill_after_s == 0);
-  CHECK(read->foreground);
+  CHECK(read->foreground == tine::Foreground::given_away);
   CHECK(encode(*read) == encode(spec));
 }
 

@@ -96,7 +96,7 @@ TEST_CASE("store: says what a damaged store lost, and uses no acknowledged id ag
   std::filesystem::remove(folder.path + "/jobs.db-wal");
   std::filesystem::rename(folder.path + "/old.db", folder.path + "/jobs.db");
   auto store = open_in(folder);
-  CHECK(store->missing().find("lost") != std::string::npos);
+  CHECK(store->missing().find("missing") != std::string::npos);
   CHECK(store->first_free_id() == 6);
 }
 

@@ -14,9 +14,14 @@
 namespace tine {
 namespace {
 
-// A slot's state: what it is in the low byte, and above it the worker that began it.
+// A slot's state: what it is in the low byte, and above it the worker that began it; for an offer, its place
+// in the line, so that a worker that was held up cannot take a later offer of the same slot out of turn: the
+// holes that leaves would make the line longer than `order` is.
 enum State : std::uint32_t { free_slot, offered, begun, value, error, died };
 constexpr std::uint32_t by(State state, std::uint32_t worker) { return state | worker << 8; }
+constexpr std::uint32_t offered_at(std::uint64_t place) {
+  return offered | static_cast<std::uint32_t>(place) << 8;
+}
 constexpr State kind_of(std::uint32_t word) { return static_cast<State>(word & 0xff); }
 constexpr std::uint32_t worker_of(std::uint32_t word) { return word >> 8; }
 constexpr bool is_answered(std::uint32_t word) { return kind_of(word) >= value; }
@@ -112,9 +117,8 @@ Result<std::optional<std::uint32_t>> CallRing::offer(const CallRequest& request,
   slot.request_bytes = request.arguments.size();
   slot.answer_bytes = 0;
   slot.watched.store(0, std::memory_order_relaxed);
-  slot.state.store(offered, std::memory_order_release);
-
   const std::uint64_t tail = header_->tail.load(std::memory_order_relaxed);
+  slot.state.store(offered_at(tail), std::memory_order_release);
   order_[tail % slots_].store(index, std::memory_order_relaxed);
   header_->tail.store(tail + 1);  // sequentially consistent, as the looks at who sleeps and who spins are
   // A worker that spins takes it without a system call; before it sleeps it looks again. It wakes the next.
@@ -270,7 +274,7 @@ std::optional<std::uint32_t> CallRing::claim(std::uint32_t worker) {
   std::uint64_t at = header_->head.load();
   while (at < header_->tail.load()) {
     const std::uint32_t index = order_[at % slots_].load(std::memory_order_relaxed);
-    std::uint32_t word = offered;
+    std::uint32_t word = offered_at(at);
     const bool won = slot_[index].state.compare_exchange_strong(word, by(begun, worker));
     // Whoever took the offer at `at` may have been killed before it could move the head: all help.
     std::uint64_t head = at;

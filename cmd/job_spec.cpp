@@ -10,9 +10,11 @@
 #include <utility>
 
 #include "core/base/file.hpp"
+#include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
 #include "core/base/text.hpp"
+#include "ipc/wire_text.hpp"
 
 namespace tine::cmd {
 namespace {
@@ -23,26 +25,11 @@ Error of_option(const char* option, const Error& error) {
   return make_error(Errc::usage, std::string(option) + ": " + error.message());
 }
 
-/// nlohmann's writer recurses; a million brackets would end on the stack's guard page.
-bool is_too_deep(std::string_view json) {
-  int depth = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (quoted && c == '\\')
-      ++i;
-    else if (c == '"')
-      quoted = !quoted;
-    else if (!quoted && (c == '[' || c == '{') && ++depth > limits::json_depth_max - 8)
-      return true;
-    else if (!quoted && (c == ']' || c == '}'))
-      --depth;
-  }
-  return false;
-}
-
 Result<Json> parse_args(std::string_view text) {
-  if (is_too_deep(text)) return make_error(Errc::usage, "--args is nested too deep; allowed: 56 levels");
+  // Here too: before it is sent, it is parsed.
+  if (json_too_deep_at(text))
+    return make_error(Errc::usage,
+                      "--args is nested too deep; allowed: depth " + std::to_string(limits::json_depth_max));
   auto args = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!args.is_array())
     return make_error(Errc::usage, "--args is not a JSON array; allowed: the arguments, as '[1, \"two\"]'");

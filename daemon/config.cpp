@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/base/file.hpp"
+#include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
 #include "ipc/codec.hpp"
@@ -147,7 +148,7 @@ double cgroup_quota() {
 
 Result<Config> parse_config(const std::string& text, const std::string& path) {
   const Reader reader(text, path);
-  if (ipc::too_deep_at(text))
+  if (json_too_deep_at(text))
     return make_error(Errc::usage, path + ": nested deeper than " + std::to_string(limits::json_depth_max));
   Json root;
   try {

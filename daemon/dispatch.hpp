@@ -6,12 +6,15 @@
 
 namespace tine {
 
+struct MapRun;
+
 /// One request on its way: what a verb's handler is given.
 struct Call {
   Services& services;
   ipc::Channel& channel;
   const ipc::Json& params;
   std::vector<UniqueFd> descriptors;  ///< that came with the request
+  std::shared_ptr<MapRun>& map_run;   ///< the connection's, null: there is none
 };
 
 using Answer = Result<ipc::OrderedJson>;
@@ -39,6 +42,9 @@ Answer submit(Call&);
 Answer batch(Call&);
 Answer run(Call&);
 Answer wait(Call&);
+Answer map(Call&);
+Answer map_items(Call&);
+Answer map_end(Call&);
 Answer show(Call&);
 Answer list(Call&);
 Answer logs(Call&);

@@ -34,11 +34,17 @@ Jobs::Jobs(asio::io_context& loop, const Config& config, const std::string& stat
       store_(store),
       waiters_(waiters),
       callbacks_(std::make_unique<Callbacks>(store, state_dir, config.callback_timeout_s)),
-      next_id_(store.first_free_id()) {}
+      calls_(loop),
+      next_id_(store.first_free_id()) {
+  calls_.on_want([this](const std::string& name) {
+    if (Pool* wanted = pool(name)) pump_soon(*wanted);
+  });
+}
 
 void Jobs::use(Workforce& workforce) {
   workforce_ = &workforce;
   callbacks_->use(workforce);
+  calls_.use(workforce);
 }
 
 const LiveJob* Jobs::find(JobId id) const {
@@ -60,7 +66,8 @@ std::vector<JobId> Jobs::jobs_of(const Pool& pool) const {
 }
 
 bool Jobs::is_idle() const {
-  return callbacks_->running() == 0 && std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
+  return callbacks_->running() == 0 && calls_.is_empty() &&
+         std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
            return entry.second.phase == LiveJob::Phase::running ||
                   (entry.second.phase == LiveJob::Phase::ending && entry.second.started);
          });
@@ -69,26 +76,34 @@ bool Jobs::is_idle() const {
 // --- submit
 // ---------------------------------------------------------------------------------------------------------
 
-Status Jobs::check(const std::vector<JobSpec>& specs) const {
+Result<Pool*> Jobs::open_pool(const std::string& name) {
   if (draining_) return make_error(Errc::try_later, "the daemon is shutting down");
+  Pool* const found = pool(name);
+  if (!found) {
+    std::string names;
+    for (const auto& [known, pool] : pools_) names += " " + known;
+    return make_error(Errc::usage, "pool: there is no pool \"" + name + "\"; allowed:" + names);
+  }
+  if (!found->is_open) return make_error(Errc::try_later, "pool " + name + " is closed");
+  return found;
+}
+
+Status Jobs::check_function(const std::string& name) const {
+  if (workforce_->functions().contains(name)) return ok();
+  std::string names;
+  for (const auto& known : workforce_->functions()) names += " " + known;
+  return make_error(Errc::usage, "function: there is no function \"" + name + "\"; allowed:" + names);
+}
+
+Status Jobs::check(const std::vector<JobSpec>& specs) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
     const JobSpec& spec = specs[i];
+    const auto found = open_pool(spec.pool);
+    Status status = found ? ok() : Status(found.error());
+    if (status && spec.kind == JobKind::function) status = check_function(spec.function);
+    if (status) continue;
     const std::string where = specs.size() > 1 ? "line " + std::to_string(i + 1) + ": " : "";
-    const auto found = pools_.find(spec.pool);
-    if (found == pools_.end()) {
-      std::string names;
-      for (const auto& [name, pool] : pools_) names += " " + name;
-      return make_error(Errc::usage,
-                        where + "pool: there is no pool \"" + spec.pool + "\"; allowed:" + names);
-    }
-    if (!found->second->is_open)
-      return make_error(Errc::try_later, where + "pool " + spec.pool + " is closed");
-    if (spec.kind == JobKind::function && !workforce_->functions().contains(spec.function)) {
-      std::string names;
-      for (const auto& name : workforce_->functions()) names += " " + name;
-      return make_error(Errc::usage,
-                        where + "function: there is no function \"" + spec.function + "\"; allowed:" + names);
-    }
+    return Error{status.error().code, where + status.error().context};
   }
   return ok();
 }
@@ -108,10 +123,8 @@ void Jobs::submit(std::vector<JobSpec> specs, const std::string& environment, Su
   std::map<Pool*, std::size_t> taken;
   for (auto& spec : specs) {
     Pool* target = pool(spec.pool);
-    const auto idle =
-        static_cast<std::size_t>(std::count_if(target->seats.begin(), target->seats.end(), [](Worker* w) {
-          return w && w->job == 0 && w->link && !w->is_leaving;
-        }));
+    const auto idle = static_cast<std::size_t>(std::count_if(target->seats.begin(), target->seats.end(),
+                                                             [](Worker* w) { return w && w->is_free(); }));
     // With a worker free for it, the intent is stored in the same commit as the job: one wait for the disk
     // less.
     const bool intend =
@@ -206,6 +219,8 @@ void Jobs::cancel_running(double kill_after_s) {
   for (const auto& [id, job] : live_)
     if (job.phase == LiveJob::Phase::running) ids.push_back(id);
   for (const JobId id : ids) cancel(id, kill_after_s, [](Status) {});
+  calls_.end_all();
+  if (any_end_) any_end_();
 }
 
 // --- the end of a job
@@ -321,6 +336,7 @@ void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
     if (const auto found = live_.find(worker.job); found != live_.end() && found->second.worker == &worker)
       put_back(worker.job);
   }
+  calls_.worker_died(worker);
   Pool* target = pool(worker.seat.pool);
   if (!target) return;
   for (auto& seat : target->seats)

@@ -12,6 +12,7 @@
 
 #include "core/job/job_queue.hpp"
 #include "daemon/callbacks.hpp"
+#include "daemon/calls.hpp"
 #include "daemon/config.hpp"
 #include "daemon/store.hpp"
 #include "daemon/waiters.hpp"
@@ -38,6 +39,7 @@ struct Pool {
   std::deque<Ready> ready;    ///< by priority, then by arrival
   std::size_t intending = 0;  ///< intents on their way to the disk
   bool pump_posted = false;
+  bool recall_posted = false;  ///< jobs wait for workers that do duty
 };
 
 /// A job that has not ended. What else is known of it is in the store.
@@ -87,6 +89,11 @@ class Jobs final : public Workforce::Listener {
   // --- pools ---
   const std::map<std::string, std::unique_ptr<Pool>>& pools() const { return pools_; }
   Pool* pool(const std::string& name);
+  /// Errors: Errc::usage for one that is not there, Errc::try_later for a closed one or a daemon that ends.
+  Result<Pool*> open_pool(const std::string& name);
+  /// Errors: Errc::usage naming those that there are.
+  Status check_function(const std::string& name) const;
+  Calls& calls() { return calls_; }
   void add_pool(const std::string& name, std::uint32_t size, std::function<void(Status)> done);
   void resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status)> done);
   void set_open(Pool& pool, bool open, std::function<void(Status)> done);
@@ -105,16 +112,20 @@ class Jobs final : public Workforce::Listener {
 
  private:
   void worker_is_free(Worker& worker) override;
+  void worker_left_duty(Worker& worker) override;
+  void worker_is_wanted_back(Worker& worker) override;
   void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome) override;
   void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                    std::optional<Spool::Offer> returned) override;
   void zygote_is_ready() override;
   void zygote_failed(const std::string& why) override;
 
-  Status check(const std::vector<JobSpec>& specs) const;
+  Status check(const std::vector<JobSpec>& specs);
   void accept(JobId id, const JobSpec& spec, bool intended, std::string spec_bytes,
               const std::string& environment);
   void staff(Pool& pool);
+  void occupy(Pool& pool, Worker& worker);
+  void recall_for_jobs(Pool& pool);
   void pump(Pool& pool);
   void pump_soon(Pool& pool);
   void start(Pool& pool, Worker& worker);
@@ -141,6 +152,7 @@ class Jobs final : public Workforce::Listener {
   Waiters& waiters_;
   Workforce* workforce_ = nullptr;
   std::unique_ptr<Callbacks> callbacks_;
+  Calls calls_;
   std::map<std::string, std::unique_ptr<Pool>> pools_;
   std::unordered_map<JobId, LiveJob> live_;
   std::unordered_map<JobId, std::vector<UniqueFd>> descriptors_;

@@ -11,6 +11,8 @@ namespace {
 
 /// Intents stored ahead of need: enough to keep small jobs running while one group is on its way to the disk.
 constexpr std::size_t ahead_per_worker = 16;
+/// How often a worker is called back from calls while jobs wait.
+constexpr auto recall_interval = std::chrono::milliseconds(50);
 /// A waiting tine looks for tined for 10 s.
 constexpr auto callers_return_within = std::chrono::seconds(12);
 
@@ -43,9 +45,20 @@ void Jobs::worker_is_free(Worker& worker) {
   if (worker.seat.pool == Callbacks::pool_name) return callbacks_->keeper_is_free(worker);
   Pool* target = pool(worker.seat.pool);
   if (!target) return workforce_->dismiss(worker);
-  if (!target->ready.empty() && !draining_) start(*target, worker);
+  occupy(*target, worker);
   pump_soon(*target);
 }
+
+/// Jobs and calls take turns where both wait.
+void Jobs::occupy(Pool& pool, Worker& worker) {
+  const bool has_job = !pool.ready.empty() && !draining_;
+  if (has_job && !(worker.did_job_last && calls_.wants_workers(pool.name))) return start(pool, worker);
+  worker.did_job_last = false;
+  calls_.take(worker);
+}
+
+void Jobs::worker_left_duty(Worker& worker) { calls_.duty_done(worker); }
+void Jobs::worker_is_wanted_back(Worker& worker) { calls_.recall(worker); }
 
 void Jobs::pump_soon(Pool& pool) {
   if (std::exchange(pool.pump_posted, true)) return;
@@ -58,12 +71,23 @@ void Jobs::pump_soon(Pool& pool) {
 }
 
 void Jobs::pump(Pool& pool) {
+  for (Worker* worker : pool.seats)
+    if (worker && worker->is_free()) occupy(pool, *worker);
   if (draining_) return;
-  for (Worker* worker : pool.seats) {
-    if (pool.ready.empty()) break;
-    if (worker && worker->job == 0 && worker->link && !worker->is_leaving) start(pool, *worker);
-  }
   request_intents(pool);
+  if (!pool.ready.empty() && !calls_.is_empty()) recall_for_jobs(pool);
+}
+
+void Jobs::recall_for_jobs(Pool& pool) {
+  if (pool.recall_posted || !calls_.recall_one(pool.name)) return;
+  pool.recall_posted = true;
+  auto timer = std::make_shared<asio::steady_timer>(loop_, recall_interval);
+  timer->async_wait([this, timer, name = pool.name](const std::error_code& error) {
+    Pool* target = error ? nullptr : this->pool(name);
+    if (!target) return;
+    target->recall_posted = false;
+    pump_soon(*target);
+  });
 }
 
 void Jobs::start(Pool& pool, Worker& worker) {
@@ -75,6 +99,7 @@ void Jobs::start(Pool& pool, Worker& worker) {
   job.phase = LiveJob::Phase::running;
   job.worker = &worker;
   job.started = now_micros();
+  worker.did_job_last = true;
   StartOrder order;
   order.job = ready.id;
   order.attempt = job.attempt = ready.data.attempt;
@@ -200,6 +225,7 @@ void Jobs::set_open(Pool& pool, bool open, std::function<void(Status)> done) {
 // -------------------------------------------------------------------------------------------------------
 
 Status Jobs::recover() {
+  forget_call_outputs(state_dir_);
   std::vector<JobTable::Unfinished> unfinished;
   std::vector<JobTable::PoolRow> rows;
   std::vector<JobId> pending;

@@ -291,13 +291,18 @@ void Workforce::worker_said_hello(const std::shared_ptr<FrameLink>& link, std::s
   if (worker.is_leaving) link->send(FrameType::leave, "");
   worker.seq_told = 0;
   if (worker.seq_stored > 0) tell_stored(worker);
-  if (worker.job == 0 && !worker.is_leaving) listener_.worker_is_free(worker);
+  if (worker.is_free()) listener_.worker_is_free(worker);
 }
 
 void Workforce::worker_frame(const std::string& key, FrameType type, std::string_view payload) {
   const auto found = workers_.find(key);
-  if (found == workers_.end() || type != FrameType::ended) return;
+  if (found == workers_.end()) return;
   Worker& worker = *found->second;
+  if (type == FrameType::duty_done) {
+    listener_.worker_left_duty(worker);
+    if (worker.is_free()) listener_.worker_is_free(worker);
+  }
+  if (type != FrameType::ended) return;
   ByteReader in(payload);
   const auto seq = in.number<std::uint64_t>();
   const std::string outcome = in.string();
@@ -310,7 +315,7 @@ void Workforce::worker_frame(const std::string& key, FrameType type, std::string
   if (head.number<JobId>() == worker.job) worker.job = 0;
   ++worker.jobs_done;
   listener_.worker_ended(worker, kind, seq, outcome);
-  if (worker.job == 0 && !worker.is_leaving) listener_.worker_is_free(worker);
+  if (worker.is_free()) listener_.worker_is_free(worker);
 }
 
 void Workforce::order(Worker& worker, const StartOrder& order, std::vector<UniqueFd> descriptors) {
@@ -322,6 +327,14 @@ void Workforce::order(Worker& worker, const StartOrder& order, std::vector<Uniqu
   if (!worker.link) return;
   if (worker.seq_stored > worker.seq_told) tell_stored(worker);
   worker.link->send(FrameType::start, encode(order), std::move(descriptors));
+}
+
+void Workforce::serve_calls(Worker& worker, const CallDuty& duty, const std::vector<int>& ring, int errors) {
+  std::vector<UniqueFd> descriptors;
+  for (const int fd : ring) descriptors.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (errors >= 0) descriptors.emplace_back(::fcntl(errors, F_DUPFD_CLOEXEC, 3));
+  if (worker.seq_stored > worker.seq_told) tell_stored(worker);
+  worker.link->send(FrameType::serve_calls, encode(duty), std::move(descriptors));
 }
 
 void Workforce::cancel(Worker& worker, double kill_after_s) {
@@ -354,6 +367,7 @@ void Workforce::kill(Worker& worker) {
 void Workforce::dismiss(Worker& worker) {
   worker.is_leaving = true;
   if (worker.link) worker.link->send(FrameType::leave, "");
+  if (worker.duty != 0) listener_.worker_is_wanted_back(worker);
 }
 
 void Workforce::stored(const std::string& key, std::uint64_t seq) {

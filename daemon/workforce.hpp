@@ -10,11 +10,15 @@
 #include <string>
 #include <vector>
 
+#include "core/pool/call_duty.hpp"
 #include "core/pool/spool.hpp"
 #include "core/pool/worker_protocol.hpp"
 #include "daemon/frame_link.hpp"
 
 namespace tine {
+
+/// A duty whose session is gone; its worker comes back, or dies.
+inline constexpr std::uint64_t abandoned_duty = ~std::uint64_t{0};
 
 /// One worker as the daemon knows it.
 struct Worker {
@@ -27,11 +31,16 @@ struct Worker {
   JobId job = 0;            ///< what it holds; 0: idle
   std::uint32_t attempt = 0;
   OrderKind kind = OrderKind::job;
+  std::uint64_t duty = 0;        ///< the call session that it answers; 0: none
+  bool did_job_last = false;     ///< jobs and calls take turns
   std::uint64_t seq_seen = 0;    ///< of the last record taken from it
   std::uint64_t seq_stored = 0;  ///< the store has the records up to it
   std::uint64_t seq_told = 0;    ///< and the worker knows
   std::uint64_t jobs_done = 0;
   std::unique_ptr<asio::posix::stream_descriptor> death;  ///< its pidfd, where no zygote reports
+
+  bool is_busy() const { return job != 0 || duty != 0; }
+  bool is_free() const { return !is_busy() && link && !is_leaving; }
 };
 
 /// Keeps the zygote and its workers alive, and talks to each. Knows nothing of what a job means.
@@ -41,6 +50,10 @@ class Workforce {
   struct Listener {
     virtual ~Listener() = default;
     virtual void worker_is_free(Worker& worker) = 0;
+    /// It has left the call ring that it served.
+    virtual void worker_left_duty(Worker& worker) = 0;
+    /// It is dismissed in the middle of its duty.
+    virtual void worker_is_wanted_back(Worker& worker) = 0;
     virtual void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq,
                               const std::string& outcome) = 0;
     /// The process and all it ran are gone, its records have been delivered. `unwitnessed`: what it had begun
@@ -70,6 +83,9 @@ class Workforce {
   void settle(Worker& worker);
 
   void order(Worker& worker, const StartOrder& order, std::vector<UniqueFd> descriptors);
+  /// A free worker answers what lies in the ring, until it is let go. The descriptors stay the caller's;
+  /// `errors` may be -1.
+  void serve_calls(Worker& worker, const CallDuty& duty, const std::vector<int>& ring, int errors);
   void cancel(Worker& worker, double kill_after_s);
   void signal(Worker& worker, int signal);
   void kill(Worker& worker);     ///< SIGKILL to the worker itself

@@ -34,6 +34,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   bool has_input();
   /// Parks until less than 1 MiB waits to be written: back-pressure for a reader that is slow.
   Status drain();
+  std::size_t unsent_bytes() const { return outgoing_.size(); }
   /// Ends the conversation: reads and drains return. What was sent before still goes out.
   void close();
   bool is_open() const { return open_; }

@@ -48,25 +48,6 @@ Json to_wire(std::string_view bytes) {
   return {{"base64", base64_encode(bytes)}};
 }
 
-void append_wire(std::string& json, std::string_view bytes) {
-  if (!is_utf8(bytes)) {
-    json.append(R"({"base64":")").append(base64_encode(bytes)).append("\"}");
-    return;
-  }
-  json += '"';
-  for (const char c : bytes) {
-    if (c == '"' || c == '\\') {
-      json.append({'\\', c});
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      constexpr char digits[] = "0123456789abcdef";
-      json.append("\\u00").append({digits[c >> 4], digits[c & 15]});
-    } else {
-      json += c;
-    }
-  }
-  json += '"';
-}
-
 Result<std::string> from_wire(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_object() && value.size() == 1 && value.contains("base64") && value["base64"].is_string())
@@ -147,6 +128,15 @@ Status Client::send_line(std::string_view line, std::span<const int> descriptors
     first = false;
     line.remove_prefix(static_cast<std::size_t>(sent));
   }
+  return ok();
+}
+
+Status Client::send_some(std::string& lines) {
+  if (lines.empty()) return ok();
+  if (!is_open()) return make_error(Errc::unavailable, "the connection to the daemon was lost");
+  const auto sent = ::send(socket_.get(), lines.data(), lines.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent >= 0) lines.erase(0, static_cast<std::size_t>(sent));
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) return lost("send to");
   return ok();
 }
 

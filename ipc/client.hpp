@@ -14,8 +14,6 @@ using Json = nlohmann::ordered_json;
 
 /// A string for the wire: itself, or {"base64":"…"} where it is not UTF-8.
 Json to_wire(std::string_view bytes);
-/// The same as text at the end of `json`: without a tree in between, for what is long and simple.
-void append_wire(std::string& json, std::string_view bytes);
 /// The other way. Errors: Errc::usage for anything else.
 Result<std::string> from_wire(const Json& value);
 
@@ -38,6 +36,9 @@ class Client {
   /// is. `descriptors` ride on the first byte of the line; the caller keeps its own. Errors: Errc::usage for
   /// a line over the limit, with nothing sent.
   Status send(std::string_view method, std::string_view params, std::span<const int> descriptors = {});
+
+  /// Sends what the socket takes now of ready-made lines, and takes that off them; never blocks.
+  Status send_some(std::string& lines);
 
   /// The next notification or reply, whole; blocks. The hello line is checked and swallowed.
   Result<Json> next_message();

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/base/clock.hpp"
+#include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
 #include "core/base/text.hpp"
@@ -19,27 +20,8 @@ std::string dump(const OrderedJson& value) {
 
 }  // namespace
 
-std::optional<std::size_t> too_deep_at(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > limits::json_depth_max) return i;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return std::nullopt;
-}
-
 std::variant<Request, RequestError> parse_request(std::string_view line) {
-  if (const auto offset = too_deep_at(line))
+  if (const auto offset = json_too_deep_at(line))
     return RequestError{nullptr, parse_error,
                         "nested too deep at offset " + std::to_string(*offset) + "; allowed: depth " +
                             std::to_string(limits::json_depth_max)};

@@ -30,8 +30,6 @@ struct RequestError {
 
 /// Bounded in size and depth, strict UTF-8. The error's message names the offset or the field.
 std::variant<Request, RequestError> parse_request(std::string_view line);
-/// Nested deeper than limits::json_depth_max: the offset where it is; nullopt: it is not.
-std::optional<std::size_t> too_deep_at(std::string_view text);
 
 std::string reply(const Json& id, const OrderedJson& result);
 std::string error_reply(const Json& id, int code, const std::string& message,
@@ -80,6 +78,8 @@ struct JobRow {
 OrderedJson record_from(const JobRow& row);
 /// Without command, output and usage: for `list`.
 OrderedJson short_record_from(const JobRow& row);
+/// What is known of one call of `map`, by its index.
+OrderedJson call_record_from(const JobRow& row, std::uint64_t index);
 
 /// UTF-8 as a string, anything else as {"base64":"..."}.
 OrderedJson bytes_to_json(std::string_view bytes);

@@ -120,6 +120,19 @@ OrderedJson record_from(const JobRow& row) {
   return record;
 }
 
+OrderedJson call_record_from(const JobRow& row, std::uint64_t index) {
+  OrderedJson record;
+  record["schema"] = 1;
+  record["index"] = index;
+  add_end(record, row);
+  add_stream(record, "stdout", false, row.stdout_tail, row.stdout_bytes);
+  add_stream(record, "stderr", false, row.stderr_tail, row.stderr_bytes);
+  const Micros started = row.outcome->started, finished = row.outcome->finished;
+  record["duration_s"] =
+      started ? OrderedJson(static_cast<double>(finished - started) / 1e6) : OrderedJson(nullptr);
+  return record;
+}
+
 OrderedJson short_record_from(const JobRow& row) {
   OrderedJson record;
   add_identity(record, row);

@@ -11,6 +11,7 @@ constexpr Verb verbs[] = {
     {"apply", run, ""},
     {"submit", submit, "queue a job and print its id"},
     {"apply-async", submit, ""},
+    {"map", map, "call a function or a command for each line of stdin"},
     {"batch", batch, "queue many jobs, one JSON line each, all or none"},
     {"wait", wait, "wait until jobs have ended"},
     {"show", show, "print job records as JSON"},

@@ -17,6 +17,7 @@ int logs(Invocation&);
 int cancel(Invocation&);
 int kill(Invocation&);
 int status(Invocation&);
+int map(Invocation&);
 int batch(Invocation&);
 int pool(Invocation&);
 int ping(Invocation&);

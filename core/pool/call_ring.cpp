@@ -29,6 +29,7 @@ constexpr bool is_answered(std::uint32_t word) { return kind_of(word) >= value; 
 }  // namespace
 
 struct CallRing::Header {
+  std::uint32_t workers, slots;                 ///< set when it is made
   alignas(64) std::atomic<std::uint64_t> tail;  ///< offers made so far
   std::atomic<std::uint32_t> leave;
   alignas(64) std::atomic<std::uint64_t> head;  ///< every offer before it was begun
@@ -40,7 +41,8 @@ struct CallRing::Header {
 };
 
 struct alignas(64) CallRing::Desk {
-  std::atomic<std::uint32_t> wake;  ///< where its worker sleeps, while 0
+  std::atomic<std::uint32_t> wake;      ///< where its worker sleeps, while 0
+  std::atomic<std::uint32_t> recalled;  ///< 1: its worker is to leave
 };
 
 struct alignas(64) CallRing::Slot {
@@ -55,31 +57,58 @@ struct alignas(64) CallRing::Slot {
 
 void CallRing::Unmap::operator()(std::byte* memory) const { ::munmap(memory, bytes); }
 
-Result<CallRing> CallRing::create(std::uint32_t workers) {
+std::size_t CallRing::bytes_of(std::uint32_t workers, std::uint32_t slots) {
   static_assert(sizeof(Slot) == 512 && std::atomic<std::uint64_t>::is_always_lock_free);
+  return sizeof(Header) + workers * sizeof(Desk) + slots / 64 * sizeof(*answered_) + slots * sizeof(*order_) +
+         64 + slots * sizeof(Slot);
+}
+
+Result<CallRing::Memory> CallRing::map(int fd, std::size_t bytes) {
+  void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (at == MAP_FAILED) return errno_error("map a call ring");
+  return Memory(static_cast<std::byte*>(at), Unmap{bytes});
+}
+
+Result<CallRing> CallRing::create(std::uint32_t workers) {
   const std::uint32_t slots = std::max(slots_least, (2 * workers + 63) / 64 * 64);
-  const std::size_t bytes = sizeof(Header) + workers * sizeof(Desk) + slots / 64 * sizeof(*answered_) +
-                            slots * sizeof(*order_) + 64 + slots * sizeof(Slot);
-  const UniqueFd fd(::memfd_create("tine-calls", MFD_CLOEXEC));
+  const std::size_t bytes = bytes_of(workers, slots);
+  UniqueFd fd(::memfd_create("tine-calls", MFD_CLOEXEC));
   if (!fd) return errno_error("make a call ring");
   // Allocated now: a full machine is an error here, and not a SIGBUS later.
   if (const int code = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)); code != 0) {
     errno = code;
     return errno_error("make a call ring");
   }
-  void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (at == MAP_FAILED) return errno_error("map a call ring");
-  Memory memory(static_cast<std::byte*>(at), Unmap{bytes});
+  auto memory = map(fd.get(), bytes);
+  if (!memory) return memory.error();
+  auto* header = reinterpret_cast<Header*>(memory->get());
+  header->workers = workers;
+  header->slots = slots;
   UniqueFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!bell) return errno_error("make an eventfd");
-  auto side = SideFile::create(reinterpret_cast<Header*>(memory.get())->side_next);
+  auto side = SideFile::create(header->side_next);
   if (!side) return side.error();
-  return CallRing(std::move(memory), std::move(bell), std::move(*side), workers, slots);
+  return CallRing(std::move(*memory), std::move(fd), std::move(bell), std::move(*side), workers, slots);
+}
+
+Result<CallRing> CallRing::attach(std::vector<UniqueFd> descriptors) {
+  auto head = map(descriptors.at(0).get(), sizeof(Header));
+  if (!head) return head.error();
+  const auto* seen = reinterpret_cast<const Header*>(head->get());
+  const auto workers = seen->workers, slots = seen->slots;
+  auto memory = map(descriptors[0].get(), bytes_of(workers, slots));
+  if (!memory) return memory.error();
+  auto side =
+      SideFile::attach(std::move(descriptors.at(2)), reinterpret_cast<Header*>(memory->get())->side_next);
+  return CallRing(std::move(*memory), std::move(descriptors[0]), std::move(descriptors[1]), std::move(side),
+                  workers, slots);
 }
 
 // A fresh memfd is all zeros, which is the first value of every field.
-CallRing::CallRing(Memory memory, UniqueFd bell, SideFile side, std::uint32_t workers, std::uint32_t slots)
+CallRing::CallRing(Memory memory, UniqueFd fd, UniqueFd bell, SideFile side, std::uint32_t workers,
+                   std::uint32_t slots)
     : memory_(std::move(memory)),
+      fd_(std::move(fd)),
       bell_(std::move(bell)),
       side_(std::move(side)),
       workers_(workers),
@@ -221,6 +250,23 @@ void CallRing::tell_to_leave() {
   for (std::uint32_t worker = 0; worker < workers_; ++worker) wake(worker);
 }
 
+void CallRing::recall(std::uint32_t worker) {
+  desks_[worker].recalled.store(1);
+  wake(worker);
+}
+
+void CallRing::clear_seat(std::uint32_t worker) {
+  desks_[worker].recalled.store(0);
+  // It may have been woken for an offer that it did not take any more.
+  if (has_offers()) wake_one();
+}
+
+bool CallRing::has_begun(std::uint32_t worker) const {
+  for (std::uint32_t index = 0; index < slots_; ++index)
+    if (slot_[index].state.load() == by(begun, worker)) return true;
+  return false;
+}
+
 void CallRing::prepare_sleep() { header_->reader_asleep.store(1); }
 
 void CallRing::stay_awake() { header_->reader_asleep.store(0); }
@@ -292,20 +338,24 @@ std::optional<std::uint32_t> CallRing::claim(std::uint32_t worker) {
 std::optional<std::uint32_t> CallRing::begin(std::uint32_t worker, AdaptiveSpin& spin) {
   auto& sleepers = header_->sleepers[worker / 64];
   const std::uint64_t mine = 1ull << worker % 64;
+  const auto& recalled = desks_[worker].recalled;
   for (;;) {
+    if (recalled.load() != 0) return std::nullopt;
     if (const auto index = claim(worker)) return index;
     if (header_->leave.load() != 0) return std::nullopt;
 
     // One spins, or many idle workers would take the CPUs from those that work.
     std::uint32_t nobody = 0;
     if (header_->spinner.compare_exchange_strong(nobody, worker + 1)) {
-      const bool found = spin.until([&] { return has_offers() || header_->leave.load() != 0; });
+      const bool found =
+          spin.until([&] { return has_offers() || header_->leave.load() != 0 || recalled.load() != 0; });
       header_->spinner.store(0);
       if (found) continue;
     }
     desks_[worker].wake.store(0);
     sleepers.fetch_or(mine);
-    if (!has_offers() && header_->leave.load() == 0) wait_word(desks_[worker].wake, 0, WordScope::shared);
+    if (!has_offers() && header_->leave.load() == 0 && recalled.load() == 0)
+      wait_word(desks_[worker].wake, 0, WordScope::shared);
     sleepers.fetch_and(~mine);
   }
 }

@@ -18,7 +18,8 @@
 /// A call lies in a slot from its offer until its answer was taken; request and answer use the same place.
 /// The slot's `state` is the only truth about it, and each step is one store or one compare-and-swap:
 ///
-///     free --caller--> offered at N --the worker that wins--> begun by W --W--> value | error --caller--> free
+///     free --caller--> offered at N --the worker that wins--> begun by W --W--> value | error --caller-->
+///     free
 ///                                                            \--caller, when W is dead--> died
 ///
 /// So a kill -9 at any point leaves one of these: `offered`, and another worker takes it; `begun by W`, and
@@ -59,8 +60,12 @@ class CallRing {
   /// Arguments and answers up to this many bytes travel in the slot, longer ones through a SideFile.
   static constexpr std::size_t inline_bytes_max = 448;
 
-  /// To be made before the workers are forked. Errors: EMFILE, ENOMEM.
+  /// Workers that are forked later have it; to others its descriptors are sent. Errors: EMFILE, ENOMEM.
   static Result<CallRing> create(std::uint32_t workers);
+  /// In a worker that got the descriptors() of the caller's ring. Errors: of mmap.
+  static Result<CallRing> attach(std::vector<UniqueFd> descriptors);
+  /// Three, in the order that attach() wants; the ring keeps them.
+  std::vector<int> descriptors() const { return {fd_.get(), bell_.get(), side_.descriptor()}; }
 
   // The caller's side: one thread at a time, but for wait_for_answer(). Only in the process that offers.
 
@@ -78,6 +83,12 @@ class CallRing {
   void bury_all(std::string_view why);
   /// Workers leave when no offer is left.
   void tell_to_leave();
+  /// One worker leaves as soon as it has answered what it has begun.
+  void recall(std::uint32_t worker);
+  /// A seat whose worker has left or was buried is free for another one.
+  void clear_seat(std::uint32_t worker);
+  /// Whether a call that this worker has begun is not answered yet.
+  bool has_begun(std::uint32_t worker) const;
 
   std::uint32_t slots() const { return slots_; }
 
@@ -90,7 +101,7 @@ class CallRing {
   void drain_bell();
   void ring_bell();  ///< wakes the reader in any case. Any process, any thread
 
-  // A worker's side, in a fork of the caller's process. `worker` is its seat, from 0.
+  // A worker's side. `worker` is its seat, from 0.
 
   struct Taken {
     std::uint32_t slot = 0;
@@ -116,7 +127,10 @@ class CallRing {
   };
   using Memory = std::unique_ptr<std::byte, Unmap>;
 
-  CallRing(Memory memory, UniqueFd bell, SideFile side, std::uint32_t workers, std::uint32_t slots);
+  static std::size_t bytes_of(std::uint32_t workers, std::uint32_t slots);
+  static Result<Memory> map(int fd, std::size_t bytes);
+  CallRing(Memory memory, UniqueFd fd, UniqueFd bell, SideFile side, std::uint32_t workers,
+           std::uint32_t slots);
   bool wake_one();
   void wake(std::uint32_t worker);
   void announce(Notice notice, std::uint32_t index);
@@ -125,6 +139,7 @@ class CallRing {
   bool has_offers() const;
 
   Memory memory_;
+  UniqueFd fd_;
   UniqueFd bell_;
   SideFile side_;
   std::uint32_t workers_, slots_;

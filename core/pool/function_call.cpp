@@ -15,9 +15,8 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/unique_fd.hpp"
+#include "core/pool/call_surroundings.hpp"
 #include "core/process/process_tree.hpp"
-
-extern char** environ;
 
 namespace tine {
 namespace {
@@ -119,36 +118,6 @@ class Watch {
   bool armed_ = false;
 };
 
-/// The job's cwd, umask, environment and descriptors; the worker's own come back when it goes.
-class Surroundings {
- public:
-  Surroundings(const JobSpec& spec, const CallPlace& place) : own_environment_(environ) {
-    for (int fd = 0; fd < 3; ++fd) own_[fd] = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-    ::dup2(place.in, 0);
-    ::dup2(place.out, 1);
-    ::dup2(place.err, 2);
-    own_umask_ = ::umask(spec.umask);
-    for (const auto& entry : place.environment) pointers_.push_back(const_cast<char*>(entry.c_str()));
-    pointers_.push_back(nullptr);
-    environ = pointers_.data();
-  }
-  ~Surroundings() {
-    std::fflush(nullptr);
-    environ = own_environment_;
-    ::umask(own_umask_);
-    if (::chdir("/") < 0) ::_exit(1);
-    for (int fd = 0; fd < 3; ++fd) ::dup2(own_[fd].get(), fd);
-  }
-  Surroundings(const Surroundings&) = delete;
-  Surroundings& operator=(const Surroundings&) = delete;
-
- private:
-  char** own_environment_;
-  mode_t own_umask_ = 0;
-  UniqueFd own_[3];
-  std::vector<char*> pointers_;
-};
-
 double seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
@@ -174,7 +143,8 @@ void call_function(const Functions::Function& function, const JobSpec& spec, con
   ::getrusage(RUSAGE_SELF, &before);
   CallResult result;
   {
-    const Surroundings surroundings(spec, place);
+    const CallSurroundings surroundings(spec.workdir, static_cast<mode_t>(spec.umask), place.environment,
+                                        place.in, place.out, place.err);
     const Watch watch(spec.timeout_s, place.alive);
     try {
       result = function(spec.args_json);

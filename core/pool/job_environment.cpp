@@ -38,8 +38,10 @@ std::vector<std::string> job_environment(const StartOrder& order, const JobSpec&
   }
   for (const auto& entry : spec.environment_extra) environment.put(entry);
   environment.put("TINE_SOCKET=" + socket_path);
-  environment.put("TINE_JOB_ID=" + std::to_string(order.job));
-  environment.put("TINE_ATTEMPT=" + std::to_string(order.attempt));
+  if (order.job != 0) {
+    environment.put("TINE_JOB_ID=" + std::to_string(order.job));
+    environment.put("TINE_ATTEMPT=" + std::to_string(order.attempt));
+  }
   environment.put("TINE_POOL=" + spec.pool);
   environment.put("TINE_SLOT=" + std::to_string(slot));
   return environment.take();

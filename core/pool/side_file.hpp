@@ -17,6 +17,9 @@ class SideFile {
  public:
   /// `next` is the shared word that hands out offsets, 0 at first.
   static Result<SideFile> create(std::atomic<std::uint64_t>& next);
+  /// The file of another process, which gave us its descriptor; `next` is the same word.
+  static SideFile attach(UniqueFd fd, std::atomic<std::uint64_t>& next) { return {std::move(fd), next}; }
+  int descriptor() const { return fd_.get(); }
 
   std::uint64_t reserve(std::size_t bytes);
   /// Errors: of pwrite(2); EFBIG where the process's RLIMIT_FSIZE is too low (without the signal).

@@ -13,6 +13,7 @@
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
+#include "core/pool/call_duty.hpp"
 #include "core/pool/command_run.hpp"
 #include "core/pool/daemon_link.hpp"
 #include "core/pool/function_call.hpp"
@@ -130,6 +131,9 @@ class WorkerLoop {
         case FrameType::stored:
           spool_->mark_stored(in.number<std::uint64_t>());
           break;
+        case FrameType::serve_calls:
+          serve(frame->payload);
+          break;
         case FrameType::leave:
           leaving_ = true;
           break;
@@ -137,6 +141,24 @@ class WorkerLoop {
           break;
       }
     }
+  }
+
+  void serve(const std::string& payload) {
+    CallDuty duty;
+    std::vector<UniqueFd> descriptors = link_.take_descriptors(4);
+    if (!decode(payload, duty) || descriptors.size() < 3) return;
+    UniqueFd errors;
+    if (descriptors.size() == 4) errors = std::move(descriptors.back());
+    descriptors.resize(3);
+    // Where there is no memory for the ring this worker is of no use: another one takes its seat.
+    auto ring = CallRing::attach(std::move(descriptors));
+    if (!ring) ::_exit(1);
+    serve_calls(duty, *ring,
+                {context_.functions, output_, context_.setup.socket_path, context_.seat.slot,
+                 context_.setup.open_files_soft, null_.get(), link_.fd(), errors.get()});
+    ByteWriter out;
+    out.number(duty.id);
+    link_.send(FrameType::duty_done, out.bytes());
   }
 
   void take_order(const std::string& payload) {

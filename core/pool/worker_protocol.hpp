@@ -16,15 +16,17 @@ namespace tine {
 
 enum class FrameType : std::uint8_t {
   // worker -> daemon
-  hello = 1,  ///< WorkerHello; first frame after each dial
-  ended = 2,  ///< u64 seq, then encode(Outcome) as one string: the same bytes as in the spool
+  hello = 1,      ///< WorkerHello; first frame after each dial
+  ended = 2,      ///< u64 seq, then encode(Outcome) as one string: the same bytes as in the spool
+  duty_done = 3,  ///< u64 duty: the worker has left the call ring
   // daemon -> worker
   start = 10,  ///< StartOrder, with 0 or 4 descriptors: stdin, stdout, stderr, alive pipe; or 2: stdin, alive
                ///< pipe
   cancel = 11,  ///< u64 job, double kill_after_s: TERM to the tree, KILL after it; the end is `cancelled`
   signal = 12,  ///< u64 job, i32 signal: to the main process
   stored = 13,  ///< u64 seq: every record up to it is in the store, its place may be used again
-  leave = 14,   ///< empty: end when idle and every record is stored
+  serve_calls = 15,  ///< CallDuty, with 3 descriptors of its ring, and the caller's stderr if there is one
+  leave = 14,        ///< empty: end when idle and every record is stored
   // daemon -> zygote
   setup = 20,        ///< ZygoteSetup; first frame
   fork_worker = 21,  ///< WorkerSeat

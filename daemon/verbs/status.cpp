@@ -22,7 +22,7 @@ ipc::OrderedJson workers_of(const Pool& pool) {
     if (!worker || !worker->spool) continue;
     workers.push_back({{"slot", worker->seat.slot},
                        {"pid", worker->pid},
-                       {"state", worker->job          ? "busy"
+                       {"state", worker->is_busy()    ? "busy"
                                  : worker->is_leaving ? "leaving"
                                                       : "idle"},
                        {"job", worker->job ? ipc::OrderedJson(worker->job) : ipc::OrderedJson(nullptr)},

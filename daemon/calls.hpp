@@ -1,0 +1,125 @@
+#pragma once
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/pool/call_duty.hpp"
+#include "daemon/workforce.hpp"
+
+namespace tine {
+
+/// Calls of one client that are held by it, and not stored: they travel through a ring in shared memory to
+/// the workers that do duty there, and are gone with the client.
+class CallSession {
+ public:
+  struct Plan {
+    CallDuty duty;               ///< without id, seat and pool's slot
+    std::uint32_t parallel = 1;  ///< workers at once, at most
+    UniqueFd errors;             ///< the client's stderr, where it gave it
+  };
+  struct Answer {
+    std::uint64_t index;  ///< of the call, from 0, in the order of add()
+    CallAnswer what;
+  };
+
+  CallSession(asio::io_context& loop, Workforce& workforce, Plan plan, std::uint64_t id, CallRing ring,
+              std::function<void()> want);
+  ~CallSession();
+
+  /// `on_answers` is called from the loop with what came, in the order of its coming.
+  void start(std::function<void(std::vector<Answer>)> on_answers);
+  void add(std::string call) { waiting_.push_back(std::move(call)); }
+  /// Offers what waits, as far as the ring has places, until pause().
+  void go_on();
+  void pause() { paused_ = true; }
+  bool is_paused() const { return paused_; }
+  /// Called when the daemon ends it.
+  void on_end(std::function<void()> hook) { on_end_ = std::move(hook); }
+  void end() {
+    if (on_end_) on_end_();
+  }
+
+  std::uint64_t id() const { return id_; }
+  const std::string& pool() const { return plan_.duty.pool; }
+  bool wants_workers() const;
+  std::size_t unanswered() const { return waiting_.size() + offered_; }
+
+  void engage(Worker& worker);
+  /// The worker has left the ring, or died (`why`, not empty).
+  void released(Worker& worker, const std::string& why);
+  void recall(const Worker& worker);
+  /// Lets one worker go that has done duty for long enough; false: there is none yet.
+  bool recall_one(std::chrono::steady_clock::time_point engaged_before);
+
+ private:
+  struct Seat {
+    Worker* worker = nullptr;
+    std::chrono::steady_clock::time_point since;
+    bool recalled = false;
+  };
+  void watch_bell();
+  void collect();
+  void pump();
+  Seat* seat_of(const Worker& worker);
+
+  Workforce& workforce_;
+  Plan plan_;
+  std::uint64_t id_;
+  CallRing ring_;
+  asio::posix::stream_descriptor bell_;
+  std::vector<Seat> seats_;
+  std::deque<std::string> waiting_;
+  std::vector<std::uint64_t> index_of_slot_;
+  std::function<void()> want_;
+  std::uint64_t next_ = 0;   ///< index of the first that waits
+  std::size_t offered_ = 0;  ///< and not answered
+  bool paused_ = false;
+  std::function<void(std::vector<Answer>)> on_answers_;
+  std::function<void()> on_end_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+/// Removes what calls of an earlier daemon have left in `<state dir>/output`.
+void forget_call_outputs(const std::string& state_dir);
+
+/// All sessions, and which worker does duty for which.
+class Calls {
+ public:
+  explicit Calls(asio::io_context& loop) : loop_(loop) {}
+  void use(Workforce& workforce) { workforce_ = &workforce; }
+  /// Rung when a session of this pool has something for workers to do.
+  void on_want(std::function<void(const std::string& pool)> hook) { want_ = std::move(hook); }
+
+  /// Errors: no memory or descriptors for the ring.
+  Result<std::shared_ptr<CallSession>> open(CallSession::Plan plan);
+  /// What runs for it is killed with its worker.
+  void close(const std::shared_ptr<CallSession>& session);
+  void end_all();
+  bool is_empty() const { return sessions_.empty(); }
+
+  bool wants_workers(const std::string& pool) const;
+  /// A free worker of the pool: true, it does duty from now on.
+  bool take(Worker& worker);
+  void duty_done(Worker& worker);
+  void worker_died(Worker& worker);
+  void recall(const Worker& worker);
+  /// Jobs wait: a worker that has done duty for a while is let go. True: look again later, for another.
+  bool recall_one(const std::string& pool);
+
+ private:
+  asio::io_context& loop_;
+  Workforce* workforce_ = nullptr;
+  std::function<void(const std::string&)> want_;
+  std::map<std::uint64_t, std::shared_ptr<CallSession>> sessions_;
+  std::map<std::string, std::uint64_t> last_served_;  ///< session, by pool
+  std::uint64_t last_id_ = 0;
+};
+
+}  // namespace tine

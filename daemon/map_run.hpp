@@ -1,0 +1,35 @@
+#pragma once
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/calls.hpp"
+#include "daemon/services.hpp"
+#include "ipc/channel.hpp"
+
+namespace tine {
+
+/// One `map` of one connection: `map` opens it, `map.items` bring calls, `map.results` go out as they end,
+/// and `map.end` is answered when all have.
+struct MapRun : std::enable_shared_from_this<MapRun> {
+  MapRun(Services& services, std::shared_ptr<ipc::Channel> channel, std::shared_ptr<CallSession> session,
+         bool is_command, bool records);
+
+  void take(const std::vector<CallSession::Answer>& answers);
+  void close();  ///< ends what runs, and forgets the outputs
+
+  Services& services;
+  std::shared_ptr<ipc::Channel> channel;
+  std::shared_ptr<CallSession> session;
+  Bell bell;
+  std::set<std::uint64_t> files;  ///< outputs that the client was told to read: ids of their calls
+  bool is_command, records;
+  bool ended = false;  ///< the client has said all
+  bool closed = false;
+
+ private:
+  void append(std::string& results, const CallSession::Answer& answer);
+};
+
+}  // namespace tine

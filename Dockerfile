@@ -10,7 +10,7 @@ RUN apt-get update -qq \
 COPY . /src
 RUN cd /src && cmake --preset release -B /build >/dev/null \
  && cmake --build /build --target tine tined \
- && cmake --install /build --prefix /usr/local --strip
+ && cmake --install /build --prefix /usr/local --component programs --strip
 
 FROM ${BASE}
 RUN apt-get update -qq \

@@ -1,6 +1,7 @@
 #pragma once
 #include <stdexcept>
 #include <string>
+#include <tine/timeout_error.hpp>
 #include <utility>
 
 namespace tine {
@@ -18,12 +19,6 @@ class RemoteError : public std::runtime_error {
 
 /// The process that ran the call ended before it had answered.
 class WorkerDied : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-/// The time was over first.
-class TimeoutError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };

@@ -32,7 +32,7 @@ class AsyncResult {
   /// Throws TimeoutError when the time is over first.
   template <class Rep, class Period>
   R get(std::chrono::duration<Rep, Period> timeout) const {
-    if (!wait(timeout)) throw TimeoutError("the call has not ended in time");
+    if (!wait(timeout)) throw TimeoutError("the call did not end in time");
     return get();
   }
   void wait() const { call_->wait(); }

@@ -20,6 +20,10 @@
 /// their length, vectors, pairs, tuples and optionals of these item by item, and everything else as JSON, by
 /// nlohmann's conversions (in its binary form CBOR, which keeps every byte of a string, NaN and infinity).
 /// What points into the memory of one process does not compile.
+namespace tine {
+using Json = nlohmann::json;
+}
+
 namespace tine::wire {
 
 /// What a template holds, as a tuple.

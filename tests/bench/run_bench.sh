@@ -130,4 +130,8 @@ began=$(date +%s.%N)
 start_tined "$folder"
 row "$queued queued: seconds to restart" "$(awk -v a="$(date +%s.%N)" -v b="$began" 'BEGIN { printf "%.3f", a - b }')" "<= 2"
 
+# The C++ Pool, which needs no daemon.
+"$(dirname "$0")/run_pool_bench.sh" "$build" >"$folder/pool"
+while IFS='|' read -r name value gate; do row "$name" "$value" "$gate"; done <"$folder/pool"
+
 if [ -n "$json" ]; then printf '[%s\n]\n' "$results" >"$json"; fi

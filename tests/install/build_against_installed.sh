@@ -1,0 +1,34 @@
+#!/bin/sh
+# Installs the development files of a build into a temporary folder, and builds and runs the example against them:
+# by find_package, and by pkg-config. build_against_installed.sh BUILD CXX GENERATOR [FLAGS]
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+build=${1:?BUILD} cxx=${2:?CXX} generator=${3:?GENERATOR} flags=${4-}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+cmake --install "$build" --prefix "$folder/installed" --component development >"$folder/log" || { cat "$folder/log"; exit 1; }
+mv "$folder/installed" "$folder/moved"  # nothing in it may know where it was
+
+check() { # PROGRAM
+  said=$("$1")
+  [ "$said" = "say hi 0
+101" ] || { echo "$1 said: $said"; exit 1; }
+}
+
+cmake -G "$generator" -S "$here" -B "$folder/by_cmake" -DCMAKE_PREFIX_PATH="$folder/moved" \
+  -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_CXX_FLAGS="$flags" >"$folder/log" || { cat "$folder/log"; exit 1; }
+cmake --build "$folder/by_cmake" >"$folder/log" || { cat "$folder/log"; exit 1; }
+check "$folder/by_cmake/example"
+
+command -v pkg-config >/dev/null || { echo "SKIPPED: there is no pkg-config"; exit 77; }
+PKG_CONFIG_PATH=$(dirname "$(find "$folder/moved" -name tine.pc)"):${PKG_CONFIG_PATH-}
+export PKG_CONFIG_PATH
+# shellcheck disable=SC2046,SC2086  # lists of words
+"$cxx" -std=c++20 $flags "$here/example.cpp" -o "$folder/example" $(pkg-config --cflags --libs tine)
+check "$folder/example"
+# shellcheck disable=SC2046,SC2086
+for package in tine-module tine; do
+  "$cxx" -std=c++20 -shared -fPIC $flags "$here/example_module.cpp" -o "$folder/libfoo.so" \
+    $(pkg-config --cflags --libs "$package")
+done

@@ -23,6 +23,7 @@ class JobTable {
   Status begin();
   Status commit();
   void roll_back();
+  bool is_in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
   Status savepoint();
   void release();
   void roll_back_to_savepoint();

@@ -40,6 +40,9 @@ struct Pool {
   bool pump_posted = false;
 };
 
+/// Of the callback of this end; told again under the same one.
+std::string new_event_id(const Outcome& outcome);
+
 /// A job that has not ended. What else is known of it is in the store.
 struct LiveJob {
   enum class Phase : std::uint8_t { queued, intending, ready, running, ending };

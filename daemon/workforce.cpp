@@ -11,6 +11,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
 #include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 #include "core/process/spawn.hpp"
@@ -22,6 +23,12 @@ using namespace std::chrono_literals;
 
 constexpr auto respawn_delay = 100ms;
 constexpr auto socket_check_interval = 500ms;
+/// Where a record could not be stored yet (a full disk), those after it do not count.
+void note_stored(Worker& worker, std::uint64_t seq) {
+  if (seq > worker.seq_stored) worker.stored_ahead.insert(seq);
+  while (worker.stored_ahead.erase(worker.seq_stored + 1) > 0) ++worker.seq_stored;
+}
+
 /// Records that may wait before an idle-less worker is told what is stored: well below its 16 places.
 constexpr std::uint64_t untold_max = 6;
 
@@ -198,6 +205,7 @@ Worker* Workforce::adopt(const std::string& key) {
   worker->is_ours = false;
   worker->is_leaving = true;
   worker->spool = std::move(*spool);
+  worker->seq_seen = worker->seq_stored = worker->spool->stored();
   Worker& adopted = *worker;
   workers_[key] = std::move(worker);
   return &adopted;
@@ -248,20 +256,16 @@ void Workforce::settle(Worker& worker) {
     }
     if (offer.state == Spool::OfferState::begun && !witnessed) {
       unwitnessed = offer;
-      // With worker and zygote both gone nobody is left to see orphans; where the zygote reported, none is
-      // left.
-      if (!worker.is_ours) kill_by_token(setup_.socket_path, offer.job);
+      ++worker.seq_seen;  // stands for the end that has no record
+      // With worker and zygote both gone nobody has seen the orphans; where the zygote reported, none is left.
+      if (!worker.is_ours) kill_what_is_left(worker, offer.job);
     }
     if (offer.state == Spool::OfferState::recalled) returned = offer;
   }
   worker.link.reset();
   listener_.worker_died(worker, unwitnessed, returned);
   const std::string key = worker.seat.key;
-  if (worker.seq_stored >= worker.seq_seen) {
-    Spool::remove(setup_.state_dir, key);
-    for (const char* suffix : {".out", ".err"})
-      ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
-  }
+  if (worker.seq_stored >= worker.seq_seen) forget_files(key);
   // Otherwise stored() removes it, when the store has the last record.
   auto node = workers_.extract(key);
   if (node && node.mapped()->seq_stored < node.mapped()->seq_seen) {
@@ -319,9 +323,11 @@ void Workforce::order(Worker& worker, const StartOrder& order, std::vector<Uniqu
   worker.kind = order.kind;
   // Before the order is sent: after a kill -9 of this daemon the word says who has the job.
   worker.spool->make_offer(order.kind, order.job, order.attempt);
+  failpoint(order.kind == OrderKind::job ? "job.offered" : "callback.offered");
   if (!worker.link) return;
   if (worker.seq_stored > worker.seq_told) tell_stored(worker);
   worker.link->send(FrameType::start, encode(order), std::move(descriptors));
+  failpoint(order.kind == OrderKind::job ? "job.sent" : "callback.sent");
 }
 
 void Workforce::cancel(Worker& worker, double kill_after_s) {
@@ -359,7 +365,7 @@ void Workforce::dismiss(Worker& worker) {
 void Workforce::stored(const std::string& key, std::uint64_t seq) {
   if (const auto found = workers_.find(key); found != workers_.end()) {
     Worker& worker = *found->second;
-    worker.seq_stored = std::max(worker.seq_stored, seq);
+    note_stored(worker, seq);
     // A busy worker hears of it with its next order: one wake less for each job.
     const bool busy = worker.job != 0 && !worker.is_leaving;
     if (!busy || worker.seq_stored - worker.seq_told > untold_max) tell_stored(worker);
@@ -367,13 +373,26 @@ void Workforce::stored(const std::string& key, std::uint64_t seq) {
   }
   const auto found = departed_.find(key);
   if (found == departed_.end()) return;
-  found->second->seq_stored = std::max(found->second->seq_stored, seq);
-  found->second->spool->mark_stored(seq);
+  note_stored(*found->second, seq);
+  found->second->spool->mark_stored(found->second->seq_stored);
   if (found->second->seq_stored < found->second->seq_seen) return;
+  forget_files(key);
+  departed_.erase(found);
+}
+
+void Workforce::forget_files(const std::string& key) {
   Spool::remove(setup_.state_dir, key);
   for (const char* suffix : {".out", ".err"})
     ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
-  departed_.erase(found);
+}
+
+void Workforce::kill_what_is_left(Worker& worker, JobId job) {
+  kill_by_token(setup_.socket_path, job, worker.spool->session());
+  // What had cleared its environment and left the session is ours by now, if its zygote died in our time.
+  std::vector<pid_t> spared = {zygote_pid_};
+  for (const auto& [key, other] : workers_)
+    if (other.get() != &worker) spared.push_back(other->pid);
+  kill_orphans(spared);
 }
 
 void Workforce::tell_stored(Worker& worker) {

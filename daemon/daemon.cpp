@@ -60,8 +60,15 @@ class Daemon {
     if (started) started = workforce_.start();
     if (!started) return started;
     jobs_.on_zygote([this, &started] {
-      if (!jobs_.zygote_failure().empty()) started = make_error(Errc::usage, jobs_.zygote_failure());
-      if (!started || std::exchange(listening_, true)) return loop_.stop();
+      const std::string& failure = jobs_.zygote_failure();
+      if (listening_) {
+        // One that was replaced. A module may have gone meanwhile: the daemon lives on, and it is tried again.
+        if (!failure.empty()) spdlog::error("{}", failure);
+        return;
+      }
+      if (!failure.empty()) started = make_error(Errc::usage, failure);
+      if (!started) return loop_.stop();
+      listening_ = true;
       started = server_.start();
       if (!started) return loop_.stop();
       if (options_.on_ready) options_.on_ready();

@@ -19,6 +19,7 @@ constexpr auto callers_return_within = std::chrono::seconds(12);
 
 void Jobs::zygote_is_ready() {
   zygote_ready_ = true;
+  zygote_failure_.clear();
   if (zygote_hook_) zygote_hook_();
   for (auto& [name, pool] : pools_) staff(*pool);
   callbacks_->pump();

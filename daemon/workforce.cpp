@@ -22,6 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto respawn_delay = 100ms;
+constexpr auto failed_respawn_delay = 1000ms;  ///< for one that never came to be ready
 constexpr auto socket_check_interval = 500ms;
 /// Where a record could not be stored yet (a full disk), those after it do not count.
 void note_stored(Worker& worker, std::uint64_t seq) {
@@ -156,7 +157,7 @@ void Workforce::zygote_frame(FrameType type, std::string_view payload) {
 }
 
 void Workforce::zygote_closed() {
-  ready_ = false;
+  const bool was_up = std::exchange(ready_, false);
   if (stopping_) return;
   spdlog::warn("the zygote (pid {}) died; starting another", zygote_pid_);
   // Its workers live on; nobody reports their deaths now, and orphans of theirs reach nobody: retire them
@@ -173,7 +174,7 @@ void Workforce::zygote_closed() {
   }
   for (Worker* worker : never_came) settle(*worker);
   if (!was_ready_) return listener_.zygote_failed("it ended while it loaded the modules");
-  respawn_.expires_after(respawn_delay);
+  respawn_.expires_after(was_up ? respawn_delay : failed_respawn_delay);
   respawn_.async_wait([this](const std::error_code& error) {
     if (error || stopping_) return;
     if (auto status = spawn_zygote(); !status) {

@@ -137,6 +137,8 @@ pid_t TestDaemon::pid() const {
 }
 
 void TestDaemon::start(const std::vector<std::string>& changes) {
+  // A daemon that died unseen must not be replaced by one that a client starts.
+  environment_.push_back("TINE_AUTOSTART=0");
   auto environment = environment_;
   environment.insert(environment.end(), changes.begin(), changes.end());
   daemon_ = Running({TINED_PATH}, environment);

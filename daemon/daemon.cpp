@@ -62,7 +62,8 @@ class Daemon {
     jobs_.on_zygote([this, &started] {
       const std::string& failure = jobs_.zygote_failure();
       if (listening_) {
-        // One that was replaced. A module may have gone meanwhile: the daemon lives on, and it is tried again.
+        // One that was replaced. A module may have gone meanwhile: the daemon lives on, and it is tried
+        // again.
         if (!failure.empty()) spdlog::error("{}", failure);
         return;
       }

@@ -249,8 +249,7 @@ void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Stat
   const bool has_callback = job.has_callback;
   auto bytes = std::make_shared<std::string>(encode(outcome));
   std::string event_id;
-  if (has_callback)
-    event_id = new_event_id(outcome);
+  if (has_callback) event_id = new_event_id(outcome);
   auto try_it = std::make_shared<std::function<void()>>();
   *try_it = [this, id, state, bytes, event_id, source, done, has_callback, try_it] {
     store_.submit(
@@ -304,8 +303,7 @@ void Jobs::trim_soon() {
 
 void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                        std::optional<Spool::Offer> returned) {
-  if (worker.seat.pool == Callbacks::pool_name)
-    return callbacks_->keeper_died(worker, unwitnessed, returned);
+  if (worker.seat.pool == Callbacks::pool_name) return callbacks_->keeper_died(worker, unwitnessed, returned);
   // Its spool goes when the end that nobody saw is stored.
   const Source source{worker.seat.key, worker.seq_seen};
   if (returned) put_back(returned->job);

@@ -155,10 +155,12 @@ void Store::run_group(std::vector<Item>& group) {
         table_->roll_back_to_savepoint();
     }
     // SQLite gives up the whole transaction for some errors (a full disk): what came before is undone too.
-    if (whole && !table_->is_in_transaction()) whole = status ? make_error(Errc::io, "store: undone") : status;
+    if (whole && !table_->is_in_transaction())
+      whole = status ? make_error(Errc::io, "store: undone") : status;
     results.emplace_back(std::move(item.done), std::move(status));
   }
-  if (whole && failpoint("store.commit") != 0) whole = make_error(Errc::io, "store: commit: the disk is full");
+  if (whole && failpoint("store.commit") != 0)
+    whole = make_error(Errc::io, "store: commit: the disk is full");
   if (whole) whole = table_->commit();
   if (!whole) {
     table_->roll_back();

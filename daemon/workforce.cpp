@@ -258,7 +258,8 @@ void Workforce::settle(Worker& worker) {
     if (offer.state == Spool::OfferState::begun && !witnessed) {
       unwitnessed = offer;
       ++worker.seq_seen;  // stands for the end that has no record
-      // With worker and zygote both gone nobody has seen the orphans; where the zygote reported, none is left.
+      // With worker and zygote both gone nobody has seen the orphans; where the zygote reported, none is
+      // left.
       if (!worker.is_ours) kill_what_is_left(worker, offer.job);
     }
     if (offer.state == Spool::OfferState::recalled) returned = offer;

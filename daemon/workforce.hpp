@@ -27,10 +27,10 @@ struct Worker {
   JobId job = 0;            ///< what it holds; 0: idle
   std::uint32_t attempt = 0;
   OrderKind kind = OrderKind::job;
-  std::uint64_t seq_seen = 0;    ///< of the last record taken from it
-  std::uint64_t seq_stored = 0;  ///< the store has the records up to it, all of them
+  std::uint64_t seq_seen = 0;            ///< of the last record taken from it
+  std::uint64_t seq_stored = 0;          ///< the store has the records up to it, all of them
   std::set<std::uint64_t> stored_ahead;  ///< stored, while an earlier one is still tried again
-  std::uint64_t seq_told = 0;    ///< and the worker knows
+  std::uint64_t seq_told = 0;            ///< and the worker knows
   std::uint64_t jobs_done = 0;
   std::unique_ptr<asio::posix::stream_descriptor> death;  ///< its pidfd, where no zygote reports
 };
@@ -46,8 +46,8 @@ class Workforce {
                               const std::string& outcome) = 0;
     /// The process and all it ran are gone, its records have been delivered. `unwitnessed`: what it had begun
     /// and left no record of; `returned`: what it had been offered and not begun. The worker is forgotten
-    /// afterwards, but its spool, the only witness of what is unwitnessed, stays until stored() was called with
-    /// worker.seq_seen: without it the next daemon would take the job for one that never began.
+    /// afterwards, but its spool, the only witness of what is unwitnessed, stays until stored() was called
+    /// with worker.seq_seen: without it the next daemon would take the job for one that never began.
     virtual void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                              std::optional<Spool::Offer> returned) = 0;
     /// The first time, or after the zygote was replaced: workers can be hired again.

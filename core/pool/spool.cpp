@@ -66,8 +66,8 @@ struct Spool::Layout {
   std::uint32_t unused;
   std::uint64_t start_ticks;
   alignas(64) std::atomic<std::uint64_t> offer;
-  std::atomic<std::uint32_t> attempt;             ///< of the offer; written by the daemon before the word
-  std::atomic<std::int32_t> session;                ///< 0: none; stored after its start
+  std::atomic<std::uint32_t> attempt;  ///< of the offer; written by the daemon before the word
+  std::atomic<std::int32_t> session;   ///< 0: none; stored after its start
   std::atomic<std::uint64_t> session_start_ticks;
   alignas(64) std::atomic<std::uint64_t> stored;  ///< records up to this seq are in the store
   alignas(4096) Place places[places_max];

@@ -81,7 +81,8 @@ void check_no_leftovers(TestDaemon& daemon) {
   }
 }
 
-/// kill -9 of tined at `failpoint`, while it works on one job. `waits_in_line`: another keeps the worker busy.
+/// kill -9 of tined at `failpoint`, while it works on one job. `waits_in_line`: another keeps the worker
+/// busy.
 void kill_daemon_at(const std::string& failpoint, bool waits_in_line) {
   CAPTURE(failpoint);
   CAPTURE(waits_in_line);
@@ -137,8 +138,9 @@ void kill_all_at(const std::string& failpoint, const std::string& state) {
   REQUIRE(submitted.exit_status == 0);
   REQUIRE(eventually([&] { return daemon.failpoint_was_hit(); }));
   daemon.kill9();
-  daemon.sh("for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/environ 2>/dev/null | grep -qx \"dir=$dir\" && "
-            "grep -qE '^tine-(zygote|worker)' $p/comm && kill -9 ${p#/proc/}; done; true");
+  daemon.sh(
+      "for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/environ 2>/dev/null | grep -qx \"dir=$dir\" && "
+      "grep -qE '^tine-(zygote|worker)' $p/comm && kill -9 ${p#/proc/}; done; true");
   daemon.start();
 
   check_end(daemon, first_word(submitted.out), state);

@@ -66,10 +66,19 @@ std::vector<JobId> Jobs::jobs_of(const Pool& pool) const {
 }
 
 bool Jobs::is_idle() const {
-  return callbacks_->running() == 0 && std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
+  return callbacks_->running() == 0 && unknown_work().empty() &&
+         std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
            return entry.second.phase == LiveJob::Phase::running ||
                   (entry.second.phase == LiveJob::Phase::ending && entry.second.started);
          });
+}
+
+std::vector<Worker*> Jobs::unknown_work() const {
+  std::vector<Worker*> unknown;
+  for (const auto& [key, worker] : workforce_->workers())
+    if (worker->job != 0 && worker->kind == OrderKind::job && !live_.contains(worker->job))
+      unknown.push_back(worker.get());
+  return unknown;
 }
 
 // --- submit
@@ -215,6 +224,7 @@ void Jobs::cancel_running(double kill_after_s) {
   for (const auto& [id, job] : live_)
     if (job.phase == LiveJob::Phase::running) ids.push_back(id);
   for (const JobId id : ids) cancel(id, kill_after_s, [](Status) {});
+  for (Worker* worker : unknown_work()) workforce_->kill(*worker);
 }
 
 // --- the end of a job
@@ -230,8 +240,11 @@ void Jobs::worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const
   if (kind == OrderKind::callback) return callbacks_->ended(worker, seq, *outcome);
   const JobId id = outcome->job;
   const auto found = live_.find(id);
-  if (found == live_.end() || found->second.phase == LiveJob::Phase::ending)
-    return workforce_->stored(worker.seat.key, seq);
+  if (found == live_.end() || found->second.phase == LiveJob::Phase::ending) {
+    workforce_->stored(worker.seat.key, seq);
+    if (any_end_) any_end_();
+    return;
+  }
   end(id, std::move(*outcome), {worker.seat.key, seq});
 }
 
@@ -327,6 +340,9 @@ void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
       end(unwitnessed->job, std::move(outcome), source);
     } else {
       workforce_->stored(source.worker_key, source.seq);
+      asio::post(loop_, [this] {
+        if (any_end_) any_end_();
+      });
     }
   } else if (worker.job != 0 && !returned) {
     // It was given an order that neither begun nor recalled: the record told the rest.

@@ -136,6 +136,8 @@ class Jobs final : public Workforce::Listener {
   void end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type,
                           const std::string& message);
   void trim_soon();
+  /// Adopted workers that run a job which a damaged store has lost: left to finish, and waited for.
+  std::vector<Worker*> unknown_work() const;
 
   asio::io_context& loop_;
   const Config& config_;

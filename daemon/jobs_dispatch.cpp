@@ -286,6 +286,8 @@ Status Jobs::recover() {
     } else if (const auto found = live_.find(worker->job); found != live_.end()) {
       found->second.worker = worker;
       found->second.started = now_micros();
+    } else {
+      spdlog::error("job {} runs, and the store does not know it: it is left to finish", worker->job);
     }
   }
 

@@ -24,6 +24,7 @@ using namespace std::chrono_literals;
 constexpr auto respawn_delay = 100ms;
 constexpr auto failed_respawn_delay = 1000ms;  ///< for one that never came to be ready
 constexpr auto socket_check_interval = 500ms;
+constexpr auto accept_retry_interval = 100ms;
 /// Where a record could not be stored yet (a full disk), those after it do not count.
 void note_stored(Worker& worker, std::uint64_t seq) {
   if (seq > worker.seq_stored) worker.stored_ahead.insert(seq);
@@ -83,28 +84,38 @@ Status Workforce::listen() {
 void Workforce::accept() {
   acceptor_.async_accept([this](const std::error_code& error, asio::local::stream_protocol::socket socket) {
     if (error == asio::error::operation_aborted || stopping_) return;
-    if (!error) {
-      auto link = std::make_shared<FrameLink>(std::move(socket));
-      // Until it has said who it is; then its frames go to worker_frame by key.
-      link->start(
-          [this, weak = std::weak_ptr(link), key = std::make_shared<std::string>()](
-              FrameType type, std::string_view payload) {
-            if (type == FrameType::hello) {
-              WorkerHello hello;
-              if (!decode(payload, hello)) return;
-              *key = hello.key;
-              if (auto strong = weak.lock()) worker_said_hello(strong, payload);
-              return;
-            }
-            if (!key->empty()) worker_frame(*key, type, payload);
-          },
-          [this, raw = link.get()] {
-            for (auto& [key, worker] : workers_)
-              if (worker->link.get() == raw) worker->link.reset();
-          });
+    if (error) {
+      // Short of descriptors: the worker still waits and would be reported again at once.
+      spdlog::error("accept a worker: {}", error.message());
+      auto timer = std::make_shared<asio::steady_timer>(loop_, accept_retry_interval);
+      return timer->async_wait([this, timer](const std::error_code& stopped) {
+        if (!stopped && !stopping_) accept();
+      });
     }
+    welcome(std::move(socket));
     accept();
   });
+}
+
+void Workforce::welcome(FrameLink::Socket socket) {
+  auto link = std::make_shared<FrameLink>(std::move(socket));
+  // Until it has said who it is; then its frames go to worker_frame by key.
+  link->start(
+      [this, weak = std::weak_ptr(link), key = std::make_shared<std::string>()](FrameType type,
+                                                                                std::string_view payload) {
+        if (type == FrameType::hello) {
+          WorkerHello hello;
+          if (!decode(payload, hello)) return;
+          *key = hello.key;
+          if (auto strong = weak.lock()) worker_said_hello(strong, payload);
+          return;
+        }
+        if (!key->empty()) worker_frame(*key, type, payload);
+      },
+      [this, raw = link.get()] {
+        for (auto& [key, worker] : workers_)
+          if (worker->link.get() == raw) worker->link.reset();
+      });
 }
 
 void Workforce::watch_socket() {

@@ -88,6 +88,7 @@ class Workforce {
  private:
   Status listen();
   void accept();
+  void welcome(FrameLink::Socket socket);
   void watch_socket();
   Status spawn_zygote();
   void zygote_frame(FrameType type, std::string_view payload);

@@ -93,6 +93,7 @@ void kill_daemon_at(const std::string& failpoint, bool waits_in_line) {
     first = daemon.submit({"-w", daemon.folder(), "--shell", "while [ ! -e gate ]; do sleep 0.01; done"});
 
   auto submitting = submit_job(daemon);
+  REQUIRE(eventually([&] { return submitting.has_ended() || daemon.has_died(); }));
   write_whole_file(daemon.path("gate"), "");
   REQUIRE(eventually([&] { return daemon.has_died(); }));
   CHECK(daemon.failpoint_was_hit());

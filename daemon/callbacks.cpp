@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "core/base/failpoint.hpp"
 #include "daemon/job_rows.hpp"
 
 namespace tine {
@@ -29,6 +30,17 @@ JobSpec callback_spec(const JobSpec& job, double timeout_s) {
 void Callbacks::add(JobId id) {
   waiting_.push_back(id);
   pump();
+}
+
+/// The disk is full: it is tried until there is room.
+void Callbacks::add_later(JobId id) {
+  ++running_[id];
+  auto timer = std::make_shared<asio::steady_timer>(loop_, std::chrono::seconds(1));
+  timer->async_wait([this, timer, id](const std::error_code& error) {
+    if (error) return;
+    running_.erase(id);
+    add(id);
+  });
 }
 
 void Callbacks::pump() {
@@ -70,12 +82,14 @@ void Callbacks::begin(const std::string& keeper_key, JobId id) {
         return ok();
       },
       [this, id, found, keeper_key](Status status) {
+        failpoint("callback.intended");
         const auto keeper = workforce_->workers().find(keeper_key);
         const bool gone = keeper == workforce_->workers().end();
         if (!status || !found->row || gone) {
           running_.erase(id);
           if (!status) spdlog::error("callback of job {}: {}", id, status.error().message());
-          if (!status || gone) add(id);
+          if (!status) add_later(id);
+          if (status && gone) add(id);
           if (!gone) {
             keeper->second->job = 0;
             workforce_->dismiss(*keeper->second);
@@ -97,6 +111,7 @@ void Callbacks::begin(const std::string& keeper_key, JobId id) {
 }
 
 void Callbacks::ended(Worker& keeper, std::uint64_t seq, const Outcome& outcome) {
+  failpoint("callback.ended");
   const JobId id = outcome.job;
   const bool succeeded = outcome.state == JobState::succeeded;
   std::optional<int> exit_code = outcome.exit_code;
@@ -109,14 +124,19 @@ void Callbacks::ended(Worker& keeper, std::uint64_t seq, const Outcome& outcome)
         if (!status) {
           // Its end is not on disk: told again, rather than forgotten.
           spdlog::error("callback of job {}: {}", id, status.error().message());
-          return add(id);
+          add_later(id);
         }
+        failpoint("callback.stored");
         workforce_->stored(key, seq);
       });
 }
 
-void Callbacks::keeper_died(Worker& keeper, std::optional<Spool::Offer> unfinished) {
+void Callbacks::keeper_died(Worker& keeper, std::optional<Spool::Offer> unwitnessed,
+                            std::optional<Spool::Offer> returned) {
+  const auto unfinished = unwitnessed ? unwitnessed : returned;
   if (keeper.seat.slot < next_slot_ && keepers_ > 0) --keepers_;
+  // The store has it as pending, so it is run again whoever dies: no witness is needed.
+  if (unwitnessed) workforce_->stored(keeper.seat.key, keeper.seq_seen);
   if (unfinished) {
     running_.erase(unfinished->job);
     add(unfinished->job);

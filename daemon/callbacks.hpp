@@ -16,8 +16,8 @@ class Callbacks {
  public:
   static constexpr const char* pool_name = "(callbacks)";
 
-  Callbacks(Store& store, std::string state_dir, double timeout_s)
-      : store_(store), state_dir_(std::move(state_dir)), timeout_s_(timeout_s) {}
+  Callbacks(asio::io_context& loop, Store& store, std::string state_dir, double timeout_s)
+      : loop_(loop), store_(store), state_dir_(std::move(state_dir)), timeout_s_(timeout_s) {}
   void use(Workforce& workforce) { workforce_ = &workforce; }
 
   void add(JobId id);
@@ -28,12 +28,15 @@ class Callbacks {
 
   void keeper_is_free(Worker& keeper);
   void ended(Worker& keeper, std::uint64_t seq, const Outcome& outcome);
-  void keeper_died(Worker& keeper, std::optional<Spool::Offer> unfinished);
+  void keeper_died(Worker& keeper, std::optional<Spool::Offer> unwitnessed,
+                   std::optional<Spool::Offer> returned);
   std::size_t unfinished() const { return waiting_.size() + running_.size(); }
   std::size_t running() const { return running_.size(); }
 
  private:
   void begin(const std::string& keeper_key, JobId id);
+  void add_later(JobId id);
+  asio::io_context& loop_;
   Store& store_;
   std::string state_dir_;
   double timeout_s_;

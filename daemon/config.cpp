@@ -25,7 +25,10 @@ class Reader {
   Reader(const std::string& text, const std::string& path) : text_(text), path_(path) {}
 
   Error wrong(const std::string& key, const std::string& what) const {
-    return make_error(Errc::usage, path_ + ":" + std::to_string(line_of(key)) + ": " + key + ": " + what);
+    // Quoted where it has to be: the message stays one line, whatever somebody calls a key.
+    const bool is_plain = std::all_of(key.begin(), key.end(), [](unsigned char c) { return c >= ' '; });
+    return make_error(Errc::usage, path_ + ":" + std::to_string(line_of(key)) + ": " +
+                                       (is_plain ? key : Json(key).dump()) + ": " + what);
   }
 
   Status refuse_unknown(const Json& object, const std::vector<std::string>& allowed) const {
@@ -158,6 +161,8 @@ Result<Config> parse_config(const std::string& text, const std::string& path) {
         text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte ? error.byte - 1 : 0, text.size()));
     return make_error(Errc::usage, path + ":" + std::to_string(1 + std::count(text.begin(), end, '\n')) +
                                        ": not JSON (// comments are allowed)");
+  } catch (const Json::exception&) {
+    return make_error(Errc::usage, path + ": has a number that no number of this machine can hold");
   }
   if (!root.is_object()) return make_error(Errc::usage, path + ":1: must be one JSON object");
   Config config;

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include <asio/signal_set.hpp>
 #include <set>
@@ -43,6 +44,7 @@ class Daemon {
                   {}},
         server_(services_),
         signals_(loop_, SIGTERM, SIGINT, SIGQUIT),
+        children_(loop_, SIGCHLD),
         drain_timer_(loop_) {
     jobs_.use(workforce_);
     services_.stop = [this](StopMode mode, std::optional<double> timeout_s, std::function<void()> done) {
@@ -58,13 +60,22 @@ class Daemon {
     if (started) started = workforce_.start();
     if (!started) return started;
     jobs_.on_zygote([this, &started] {
-      if (!jobs_.zygote_failure().empty()) started = make_error(Errc::usage, jobs_.zygote_failure());
-      if (!started || std::exchange(listening_, true)) return loop_.stop();
+      const std::string& failure = jobs_.zygote_failure();
+      if (listening_) {
+        // One that was replaced. A module may have gone meanwhile: the daemon lives on, and it is tried
+        // again.
+        if (!failure.empty()) spdlog::error("{}", failure);
+        return;
+      }
+      if (!failure.empty()) started = make_error(Errc::usage, failure);
+      if (!started) return loop_.stop();
+      listening_ = true;
       started = server_.start();
       if (!started) return loop_.stop();
       if (options_.on_ready) options_.on_ready();
     });
     wait_for_signals();
+    reap_children();
     loop_.run();
     server_.stop();
     workforce_.stop(!leaving_jobs_);
@@ -84,6 +95,15 @@ class Daemon {
       else if (!stopping_)
         stop(StopMode::drain, config_.drain_timeout_s, {});
       wait_for_signals();
+    });
+  }
+
+  /// Zygotes that died, and what they left to this subreaper: their ends are heard of elsewhere.
+  void reap_children() {
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    children_.async_wait([this](const std::error_code& error, int) {
+      if (!error) reap_children();
     });
   }
 
@@ -130,6 +150,7 @@ class Daemon {
   Services services_;
   Server server_;
   asio::signal_set signals_;
+  asio::signal_set children_;
   asio::steady_timer drain_timer_;
   std::set<Bell*> end_bells_;
   std::vector<std::function<void()>> stopped_;

@@ -116,8 +116,10 @@ Result<std::unique_ptr<JobTable>> JobTable::open(const std::string& path, bool s
         // 16 MiB of log: its end moves the pages into the table and waits for the disk twice.
         "PRAGMA wal_autocheckpoint=4096", "PRAGMA journal_size_limit=16777216", "PRAGMA cache_size=-16384",
         "PRAGMA temp_store=MEMORY"})
-    if (auto status = table->run(pragma); !status) return status.error();
-  if (auto status = table->make_tables(); !status) return status.error();
+    if (auto status = table->run(pragma); !status)
+      return make_error(Errc::io, path + ": " + status.error().message());
+  if (auto status = table->make_tables(); !status)
+    return make_error(Errc::io, path + ": " + status.error().message());
   return table;
 }
 
@@ -143,6 +145,7 @@ Status JobTable::begin() {
   changes_at_begin_ = changes();
   jobs_added_ = 0;
   greatest_id_at_begin_ = greatest_id_;
+  commit_number_at_begin_ = commit_number_;
   return run("BEGIN");
 }
 
@@ -162,6 +165,7 @@ void JobTable::roll_back() {
   sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
   environments_.clear();
   greatest_id_ = greatest_id_at_begin_;
+  commit_number_ = commit_number_at_begin_;
 }
 Status JobTable::savepoint() {
   auto s = statement("SAVEPOINT work");

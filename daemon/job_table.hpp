@@ -23,6 +23,7 @@ class JobTable {
   Status begin();
   Status commit();
   void roll_back();
+  bool is_in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
   Status savepoint();
   void release();
   void roll_back_to_savepoint();
@@ -115,6 +116,7 @@ class JobTable {
   std::map<std::string, std::int64_t> environments_;  ///< the last few, by content
   std::uint64_t commit_number_ = 0;
   JobId greatest_id_ = 0, greatest_id_at_begin_ = 0, greatest_id_at_savepoint_ = 0;
+  std::uint64_t commit_number_at_begin_ = 0;
   int changes_at_begin_ = 0;
   int jobs_added_ = 0;  ///< in this group, undone ones counted
 };

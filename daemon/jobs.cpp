@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
 
 namespace tine {
 namespace {
@@ -26,6 +27,11 @@ constexpr auto store_retry_interval = std::chrono::seconds(1);
 
 }  // namespace
 
+std::string new_event_id(const Outcome& outcome) {
+  return std::to_string(outcome.job) + "-" + std::to_string(outcome.attempt) + "-" +
+         std::to_string(now_micros());
+}
+
 Jobs::Jobs(asio::io_context& loop, const Config& config, const std::string& state_dir, Store& store,
            Waiters& waiters)
     : loop_(loop),
@@ -33,7 +39,7 @@ Jobs::Jobs(asio::io_context& loop, const Config& config, const std::string& stat
       state_dir_(state_dir),
       store_(store),
       waiters_(waiters),
-      callbacks_(std::make_unique<Callbacks>(store, state_dir, config.callback_timeout_s)),
+      callbacks_(std::make_unique<Callbacks>(loop, store, state_dir, config.callback_timeout_s)),
       calls_(loop),
       next_id_(store.first_free_id()) {
   calls_.on_want([this](const std::string& name) {
@@ -66,11 +72,19 @@ std::vector<JobId> Jobs::jobs_of(const Pool& pool) const {
 }
 
 bool Jobs::is_idle() const {
-  return callbacks_->running() == 0 && calls_.is_empty() &&
+  return callbacks_->running() == 0 && calls_.is_empty() && unknown_work().empty() &&
          std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
            return entry.second.phase == LiveJob::Phase::running ||
                   (entry.second.phase == LiveJob::Phase::ending && entry.second.started);
          });
+}
+
+std::vector<Worker*> Jobs::unknown_work() const {
+  std::vector<Worker*> unknown;
+  for (const auto& [key, worker] : workforce_->workers())
+    if (worker->job != 0 && worker->kind == OrderKind::job && !live_.contains(worker->job))
+      unknown.push_back(worker.get());
+  return unknown;
 }
 
 // --- submit
@@ -110,6 +124,7 @@ Status Jobs::check(const std::vector<JobSpec>& specs) {
 
 void Jobs::submit(std::vector<JobSpec> specs, const std::string& environment, Submitted done) {
   if (auto status = check(specs); !status) return done(status.error());
+  failpoint("job.received");
   struct Batch {
     std::vector<JobSpec> specs;
     std::vector<std::string> bytes;
@@ -149,10 +164,12 @@ void Jobs::submit(std::vector<JobSpec> specs, const std::string& environment, Su
       },
       [this, batch, done = std::move(done)](Status status) {
         if (!status) return done(status.error());
+        failpoint("job.stored");
         for (std::size_t i = 0; i < batch->ids.size(); ++i)
           accept(batch->ids[i], batch->specs[i], batch->intended[i], std::move(batch->bytes[i]),
                  batch->environment);
         done(batch->ids);
+        failpoint("job.id_printed");
       });
 }
 
@@ -219,6 +236,7 @@ void Jobs::cancel_running(double kill_after_s) {
   for (const auto& [id, job] : live_)
     if (job.phase == LiveJob::Phase::running) ids.push_back(id);
   for (const JobId id : ids) cancel(id, kill_after_s, [](Status) {});
+  for (Worker* worker : unknown_work()) workforce_->kill(*worker);
   calls_.end_all();
   if (any_end_) any_end_();
 }
@@ -228,6 +246,7 @@ void Jobs::cancel_running(double kill_after_s) {
 
 void Jobs::worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& bytes) {
   auto outcome = decode_outcome(bytes);
+  failpoint("end.received");
   if (!outcome) {
     spdlog::error("worker {} left a record that cannot be read", worker.seat.key);
     return workforce_->stored(worker.seat.key, seq);
@@ -235,8 +254,11 @@ void Jobs::worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const
   if (kind == OrderKind::callback) return callbacks_->ended(worker, seq, *outcome);
   const JobId id = outcome->job;
   const auto found = live_.find(id);
-  if (found == live_.end() || found->second.phase == LiveJob::Phase::ending)
-    return workforce_->stored(worker.seat.key, seq);
+  if (found == live_.end() || found->second.phase == LiveJob::Phase::ending) {
+    workforce_->stored(worker.seat.key, seq);
+    if (any_end_) any_end_();
+    return;
+  }
   end(id, std::move(*outcome), {worker.seat.key, seq});
 }
 
@@ -254,9 +276,7 @@ void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Stat
   const bool has_callback = job.has_callback;
   auto bytes = std::make_shared<std::string>(encode(outcome));
   std::string event_id;
-  if (has_callback)
-    event_id =
-        std::to_string(id) + "-" + std::to_string(outcome.attempt) + "-" + std::to_string(now_micros());
+  if (has_callback) event_id = new_event_id(outcome);
   auto try_it = std::make_shared<std::function<void()>>();
   *try_it = [this, id, state, bytes, event_id, source, done, has_callback, try_it] {
     store_.submit(
@@ -270,6 +290,7 @@ void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Stat
               if (!e) (*try_it)();
             });
           }
+          failpoint("end.stored");
           if (!source.worker_key.empty()) workforce_->stored(source.worker_key, source.seq);
           ended(id, state, has_callback);
           if (done) done(ok());
@@ -309,8 +330,9 @@ void Jobs::trim_soon() {
 
 void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                        std::optional<Spool::Offer> returned) {
-  if (worker.seat.pool == Callbacks::pool_name)
-    return callbacks_->keeper_died(worker, unwitnessed ? unwitnessed : returned);
+  if (worker.seat.pool == Callbacks::pool_name) return callbacks_->keeper_died(worker, unwitnessed, returned);
+  // Its spool goes when the end that nobody saw is stored.
+  const Source source{worker.seat.key, worker.seq_seen};
   if (returned) put_back(returned->job);
   if (unwitnessed) {
     const auto found = live_.find(unwitnessed->job);
@@ -329,7 +351,12 @@ void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
         outcome.error_message =
             "the worker (pid " + std::to_string(worker.pid) + ") died while it ran this call";
       }
-      end(unwitnessed->job, std::move(outcome), {});
+      end(unwitnessed->job, std::move(outcome), source);
+    } else {
+      workforce_->stored(source.worker_key, source.seq);
+      asio::post(loop_, [this] {
+        if (any_end_) any_end_();
+      });
     }
   } else if (worker.job != 0 && !returned) {
     // It was given an order that neither begun nor recalled: the record told the rest.

@@ -42,6 +42,9 @@ struct Pool {
   bool recall_posted = false;  ///< jobs wait for workers that do duty
 };
 
+/// Of the callback of this end; told again under the same one.
+std::string new_event_id(const Outcome& outcome);
+
 /// A job that has not ended. What else is known of it is in the store.
 struct LiveJob {
   enum class Phase : std::uint8_t { queued, intending, ready, running, ending };
@@ -144,6 +147,8 @@ class Jobs final : public Workforce::Listener {
   void end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type,
                           const std::string& message);
   void trim_soon();
+  /// Adopted workers that run a job which a damaged store has lost: left to finish, and waited for.
+  std::vector<Worker*> unknown_work() const;
 
   asio::io_context& loop_;
   const Config& config_;

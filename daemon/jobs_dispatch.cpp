@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
 #include "daemon/jobs.hpp"
 
 /// How a job comes from the line to a worker, and who sits where.
@@ -20,6 +21,7 @@ constexpr auto callers_return_within = std::chrono::seconds(12);
 
 void Jobs::zygote_is_ready() {
   zygote_ready_ = true;
+  zygote_failure_.clear();
   if (zygote_hook_) zygote_hook_();
   for (auto& [name, pool] : pools_) staff(*pool);
   callbacks_->pump();
@@ -131,6 +133,7 @@ void Jobs::request_intents(Pool& pool) {
   }
   if (ids.empty()) return;
   pool.intending = ids.size();
+  failpoint("job.chosen");
   auto data = std::make_shared<std::vector<JobTable::StartData>>();
   store_.submit(
       [ids, data](JobTable& table) -> Status {
@@ -162,6 +165,7 @@ void Jobs::intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector
       if (Pool* target = error ? nullptr : this->pool(name)) pump(*target);
     });
   }
+  failpoint("intent.stored");
   for (std::size_t i = 0; i < ids.size(); ++i) make_ready(pool, ids[i], std::move(data[i]));
   pump(pool);
 }
@@ -224,19 +228,40 @@ void Jobs::set_open(Pool& pool, bool open, std::function<void(Status)> done) {
 // --- recovery
 // -------------------------------------------------------------------------------------------------------
 
+namespace {
+
+Status end_of_machine(JobTable& table, const JobTable::Unfinished& job) {
+  Outcome outcome;
+  outcome.job = job.id;
+  outcome.attempt = job.attempt;
+  outcome.state = JobState::lost;
+  outcome.reason = Reason::worker_died;
+  outcome.error_type = "MachineDied";
+  outcome.error_message = "the machine went down while it may have run";
+  outcome.finished = now_micros();
+  return table.finish(job.id, JobState::lost, encode(outcome), job.has_callback ? new_event_id(outcome) : "");
+}
+
+}  // namespace
+
 Status Jobs::recover() {
   forget_call_outputs(state_dir_);
   std::vector<JobTable::Unfinished> unfinished;
   std::vector<JobTable::PoolRow> rows;
   std::vector<JobId> pending;
-  bool same_boot = false;
   auto status = store_.now([&](JobTable& table) -> Status {
+    auto s = table.each_unfinished([&](const JobTable::Unfinished& job) { unfinished.push_back(job); });
+    // In one commit with the new boot's id: a second start in this boot must not take them for not begun.
+    if (s && table.meta("boot_id") != boot_id()) {
+      for (const auto& job : unfinished)
+        if (s && job.state == JobState::running) s = end_of_machine(table, job);
+      std::erase_if(unfinished, [](const auto& job) { return job.state == JobState::running; });
+      if (s) s = table.set_meta("boot_id", boot_id());
+    }
     rows = table.pools();
     counts_ = table.counts();
     pending = table.pending_callbacks();
-    same_boot = table.meta("boot_id") == boot_id();
-    if (auto s = table.set_meta("boot_id", boot_id()); !s) return s;
-    return table.each_unfinished([&](const JobTable::Unfinished& job) { unfinished.push_back(job); });
+    return s;
   });
   if (!status) return status;
   std::erase_if(counts_, [](const auto& entry) { return !has_ended(entry.first); });
@@ -287,6 +312,8 @@ Status Jobs::recover() {
     } else if (const auto found = live_.find(worker->job); found != live_.end()) {
       found->second.worker = worker;
       found->second.started = now_micros();
+    } else {
+      spdlog::error("job {} runs, and the store does not know it: it is left to finish", worker->job);
     }
   }
 
@@ -297,14 +324,8 @@ Status Jobs::recover() {
     if (found == live_.end()) continue;
     LiveJob& job = found->second;
     if (job.phase == LiveJob::Phase::running && !job.worker) {
-      if (same_boot) {
-        job.started = 1;  // put_back() clears it
-        put_back(entry.id);
-      } else {
-        end_without_record(entry.id, JobState::lost, Reason::worker_died, "MachineDied",
-                           "the machine went down while it may have run");
-        continue;
-      }
+      job.started = 1;  // put_back() clears it
+      put_back(entry.id);
     }
     // A `run` that had not begun: its caller's descriptors died with the old daemon.
     job.awaits_caller = job.foreground && job.phase == LiveJob::Phase::queued;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,6 +17,9 @@ namespace tine {
 namespace {
 
 constexpr auto check_interval = std::chrono::milliseconds(500);
+constexpr auto accept_retry_interval = std::chrono::milliseconds(100);
+/// Descriptors that clients do not get, or a quarter of the limit where that is less.
+constexpr rlim_t descriptors_kept_back = 128;
 
 std::uint64_t inode_of(const std::string& path) {
   struct stat info {};
@@ -52,6 +56,7 @@ Server::Server(Services& services)
     : services_(services),
       acceptor_(services.loop),
       check_(services.loop),
+      again_(services.loop),
       spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
 Status Server::start() {
@@ -105,15 +110,34 @@ void Server::accept() {
       spare_.reset();
       UniqueFd(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    } else {
+      // The client still waits and would be reported again at once: no spinning while the kernel is short of
+      // something.
+      spdlog::error("accept: {}", error.message());
+      again_.expires_after(accept_retry_interval);
+      again_.async_wait([this](const std::error_code& stopped) {
+        if (!stopped) accept();
+      });
+      return;
     }
     accept();
   });
+}
+
+/// The kernel gives the lowest free number: one near the limit says that the table is nearly full. What is
+/// left belongs to workers, the store and the descriptors that a `run` hands over.
+bool Server::is_crowded(int descriptor) const {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<rlim_t>(descriptor) + std::min<rlim_t>(descriptors_kept_back, limit.rlim_cur / 4) >=
+         limit.rlim_cur;
 }
 
 void Server::welcome(asio::local::stream_protocol::socket socket) {
   ucred peer{};
   socklen_t size = sizeof peer;
   const int asked = ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  const int descriptor = socket.native_handle();
   auto channel = std::make_shared<ipc::Channel>(std::move(socket));
   if (asked < 0 || peer.uid != ::geteuid()) {
     spdlog::warn("refused a client of uid {}", peer.uid);
@@ -121,6 +145,15 @@ void Server::welcome(asio::local::stream_protocol::socket socket) {
         nullptr,
         make_error(Errc::not_permitted, "uid " + std::to_string(peer.uid) +
                                             " is not permitted; allowed: " + std::to_string(::geteuid()))));
+    channel->close();
+    return;
+  }
+  if (is_crowded(descriptor)) {
+    spdlog::error("refused a client: {} are connected, and descriptors run out", channels_.size());
+    channel->send(
+        ipc::error_reply(nullptr, make_error(Errc::try_later, std::to_string(channels_.size()) +
+                                                                  " clients are connected, more than this "
+                                                                  "daemon has descriptors for; try later")));
     channel->close();
     return;
   }
@@ -134,6 +167,7 @@ void Server::welcome(asio::local::stream_protocol::socket socket) {
 void Server::stop() {
   stopping_ = true;
   check_.cancel();
+  again_.cancel();
   std::error_code ignored;
   acceptor_.close(ignored);
   if (inode_ && inode_of(services_.socket_path) == inode_) ::unlink(services_.socket_path.c_str());

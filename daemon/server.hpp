@@ -24,11 +24,13 @@ class Server {
  private:
   Status listen();
   void accept();
+  bool is_crowded(int descriptor) const;
   void watch_socket();
   void welcome(asio::local::stream_protocol::socket socket);
   Services& services_;
   asio::local::stream_protocol::acceptor acceptor_;
   asio::steady_timer check_;
+  asio::steady_timer again_;
   UniqueFd spare_;
   std::uint64_t inode_ = 0;
   bool stopping_ = false;

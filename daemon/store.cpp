@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <ctime>
 
+#include "core/base/failpoint.hpp"
+
 namespace tine {
 namespace {
 
@@ -96,7 +98,8 @@ Store::~Store() {
 
 void Store::acknowledge() {
   high_water_->commit_number = table_->commit_number();
-  high_water_->greatest_id = table_->greatest_inserted();
+  // Ids that were acknowledged before a loss stay taken, though the store does not know them.
+  high_water_->greatest_id = std::max(table_->greatest_inserted(), first_free_id_ - 1);
   high_water_->magic = high_water_magic;
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -151,14 +154,21 @@ void Store::run_group(std::vector<Item>& group) {
       else
         table_->roll_back_to_savepoint();
     }
+    // SQLite gives up the whole transaction for some errors (a full disk): what came before is undone too.
+    if (whole && !table_->is_in_transaction())
+      whole = status ? make_error(Errc::io, "store: undone") : status;
     results.emplace_back(std::move(item.done), std::move(status));
   }
+  if (whole && failpoint("store.commit") != 0)
+    whole = make_error(Errc::io, "store: commit: the disk is full");
   if (whole) whole = table_->commit();
   if (!whole) {
     table_->roll_back();
     for (auto& [done, status] : results) status = whole;
   } else {
+    failpoint("store.committed");
     acknowledge();
+    failpoint("store.acknowledged");
   }
   post_([results = std::make_shared<decltype(results)>(std::move(results))] {
     for (auto& [done, status] : *results)

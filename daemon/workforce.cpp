@@ -11,6 +11,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
 #include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 #include "core/process/spawn.hpp"
@@ -21,7 +22,15 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto respawn_delay = 100ms;
+constexpr auto failed_respawn_delay = 1000ms;  ///< for one that never came to be ready
 constexpr auto socket_check_interval = 500ms;
+constexpr auto accept_retry_interval = 100ms;
+/// Where a record could not be stored yet (a full disk), those after it do not count.
+void note_stored(Worker& worker, std::uint64_t seq) {
+  if (seq > worker.seq_stored) worker.stored_ahead.insert(seq);
+  while (worker.stored_ahead.erase(worker.seq_stored + 1) > 0) ++worker.seq_stored;
+}
+
 /// Records that may wait before an idle-less worker is told what is stored: well below its 16 places.
 constexpr std::uint64_t untold_max = 6;
 
@@ -75,28 +84,38 @@ Status Workforce::listen() {
 void Workforce::accept() {
   acceptor_.async_accept([this](const std::error_code& error, asio::local::stream_protocol::socket socket) {
     if (error == asio::error::operation_aborted || stopping_) return;
-    if (!error) {
-      auto link = std::make_shared<FrameLink>(std::move(socket));
-      // Until it has said who it is; then its frames go to worker_frame by key.
-      link->start(
-          [this, weak = std::weak_ptr(link), key = std::make_shared<std::string>()](
-              FrameType type, std::string_view payload) {
-            if (type == FrameType::hello) {
-              WorkerHello hello;
-              if (!decode(payload, hello)) return;
-              *key = hello.key;
-              if (auto strong = weak.lock()) worker_said_hello(strong, payload);
-              return;
-            }
-            if (!key->empty()) worker_frame(*key, type, payload);
-          },
-          [this, raw = link.get()] {
-            for (auto& [key, worker] : workers_)
-              if (worker->link.get() == raw) worker->link.reset();
-          });
+    if (error) {
+      // Short of descriptors: the worker still waits and would be reported again at once.
+      spdlog::error("accept a worker: {}", error.message());
+      auto timer = std::make_shared<asio::steady_timer>(loop_, accept_retry_interval);
+      return timer->async_wait([this, timer](const std::error_code& stopped) {
+        if (!stopped && !stopping_) accept();
+      });
     }
+    welcome(std::move(socket));
     accept();
   });
+}
+
+void Workforce::welcome(FrameLink::Socket socket) {
+  auto link = std::make_shared<FrameLink>(std::move(socket));
+  // Until it has said who it is; then its frames go to worker_frame by key.
+  link->start(
+      [this, weak = std::weak_ptr(link), key = std::make_shared<std::string>()](FrameType type,
+                                                                                std::string_view payload) {
+        if (type == FrameType::hello) {
+          WorkerHello hello;
+          if (!decode(payload, hello)) return;
+          *key = hello.key;
+          if (auto strong = weak.lock()) worker_said_hello(strong, payload);
+          return;
+        }
+        if (!key->empty()) worker_frame(*key, type, payload);
+      },
+      [this, raw = link.get()] {
+        for (auto& [key, worker] : workers_)
+          if (worker->link.get() == raw) worker->link.reset();
+      });
 }
 
 void Workforce::watch_socket() {
@@ -149,7 +168,7 @@ void Workforce::zygote_frame(FrameType type, std::string_view payload) {
 }
 
 void Workforce::zygote_closed() {
-  ready_ = false;
+  const bool was_up = std::exchange(ready_, false);
   if (stopping_) return;
   spdlog::warn("the zygote (pid {}) died; starting another", zygote_pid_);
   // Its workers live on; nobody reports their deaths now, and orphans of theirs reach nobody: retire them
@@ -166,7 +185,7 @@ void Workforce::zygote_closed() {
   }
   for (Worker* worker : never_came) settle(*worker);
   if (!was_ready_) return listener_.zygote_failed("it ended while it loaded the modules");
-  respawn_.expires_after(respawn_delay);
+  respawn_.expires_after(was_up ? respawn_delay : failed_respawn_delay);
   respawn_.async_wait([this](const std::error_code& error) {
     if (error || stopping_) return;
     if (auto status = spawn_zygote(); !status) {
@@ -198,6 +217,7 @@ Worker* Workforce::adopt(const std::string& key) {
   worker->is_ours = false;
   worker->is_leaving = true;
   worker->spool = std::move(*spool);
+  worker->seq_seen = worker->seq_stored = worker->spool->stored();
   Worker& adopted = *worker;
   workers_[key] = std::move(worker);
   return &adopted;
@@ -248,20 +268,17 @@ void Workforce::settle(Worker& worker) {
     }
     if (offer.state == Spool::OfferState::begun && !witnessed) {
       unwitnessed = offer;
-      // With worker and zygote both gone nobody is left to see orphans; where the zygote reported, none is
+      ++worker.seq_seen;  // stands for the end that has no record
+      // With worker and zygote both gone nobody has seen the orphans; where the zygote reported, none is
       // left.
-      if (!worker.is_ours) kill_by_token(setup_.socket_path, offer.job);
+      if (!worker.is_ours) kill_what_is_left(worker, offer.job);
     }
     if (offer.state == Spool::OfferState::recalled) returned = offer;
   }
   worker.link.reset();
   listener_.worker_died(worker, unwitnessed, returned);
   const std::string key = worker.seat.key;
-  if (worker.seq_stored >= worker.seq_seen) {
-    Spool::remove(setup_.state_dir, key);
-    for (const char* suffix : {".out", ".err"})
-      ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
-  }
+  if (worker.seq_stored >= worker.seq_seen) forget_files(key);
   // Otherwise stored() removes it, when the store has the last record.
   auto node = workers_.extract(key);
   if (node && node.mapped()->seq_stored < node.mapped()->seq_seen) {
@@ -324,9 +341,11 @@ void Workforce::order(Worker& worker, const StartOrder& order, std::vector<Uniqu
   worker.kind = order.kind;
   // Before the order is sent: after a kill -9 of this daemon the word says who has the job.
   worker.spool->make_offer(order.kind, order.job, order.attempt);
+  failpoint(order.kind == OrderKind::job ? "job.offered" : "callback.offered");
   if (!worker.link) return;
   if (worker.seq_stored > worker.seq_told) tell_stored(worker);
   worker.link->send(FrameType::start, encode(order), std::move(descriptors));
+  failpoint(order.kind == OrderKind::job ? "job.sent" : "callback.sent");
 }
 
 void Workforce::serve_calls(Worker& worker, const CallDuty& duty, const std::vector<int>& ring, int errors) {
@@ -373,7 +392,7 @@ void Workforce::dismiss(Worker& worker) {
 void Workforce::stored(const std::string& key, std::uint64_t seq) {
   if (const auto found = workers_.find(key); found != workers_.end()) {
     Worker& worker = *found->second;
-    worker.seq_stored = std::max(worker.seq_stored, seq);
+    note_stored(worker, seq);
     // A busy worker hears of it with its next order: one wake less for each job.
     const bool busy = worker.job != 0 && !worker.is_leaving;
     if (!busy || worker.seq_stored - worker.seq_told > untold_max) tell_stored(worker);
@@ -381,13 +400,26 @@ void Workforce::stored(const std::string& key, std::uint64_t seq) {
   }
   const auto found = departed_.find(key);
   if (found == departed_.end()) return;
-  found->second->seq_stored = std::max(found->second->seq_stored, seq);
-  found->second->spool->mark_stored(seq);
+  note_stored(*found->second, seq);
+  found->second->spool->mark_stored(found->second->seq_stored);
   if (found->second->seq_stored < found->second->seq_seen) return;
+  forget_files(key);
+  departed_.erase(found);
+}
+
+void Workforce::forget_files(const std::string& key) {
   Spool::remove(setup_.state_dir, key);
   for (const char* suffix : {".out", ".err"})
     ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
-  departed_.erase(found);
+}
+
+void Workforce::kill_what_is_left(Worker& worker, JobId job) {
+  kill_by_token(setup_.socket_path, job, worker.spool->session());
+  // What had cleared its environment and left the session is ours by now, if its zygote died in our time.
+  std::vector<pid_t> spared = {zygote_pid_};
+  for (const auto& [key, other] : workers_)
+    if (other.get() != &worker) spared.push_back(other->pid);
+  kill_orphans(spared);
 }
 
 void Workforce::tell_stored(Worker& worker) {

@@ -33,9 +33,10 @@ struct Worker {
   OrderKind kind = OrderKind::job;
   std::uint64_t duty = 0;        ///< the call session that it answers; 0: none
   bool did_job_last = false;     ///< jobs and calls take turns
-  std::uint64_t seq_seen = 0;    ///< of the last record taken from it
-  std::uint64_t seq_stored = 0;  ///< the store has the records up to it
-  std::uint64_t seq_told = 0;    ///< and the worker knows
+  std::uint64_t seq_seen = 0;            ///< of the last record taken from it
+  std::uint64_t seq_stored = 0;          ///< the store has the records up to it, all of them
+  std::set<std::uint64_t> stored_ahead;  ///< stored, while an earlier one is still tried again
+  std::uint64_t seq_told = 0;            ///< and the worker knows
   std::uint64_t jobs_done = 0;
   std::unique_ptr<asio::posix::stream_descriptor> death;  ///< its pidfd, where no zygote reports
 
@@ -58,7 +59,8 @@ class Workforce {
                               const std::string& outcome) = 0;
     /// The process and all it ran are gone, its records have been delivered. `unwitnessed`: what it had begun
     /// and left no record of; `returned`: what it had been offered and not begun. The worker is forgotten
-    /// afterwards.
+    /// afterwards, but its spool, the only witness of what is unwitnessed, stays until stored() was called
+    /// with worker.seq_seen: without it the next daemon would take the job for one that never began.
     virtual void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                              std::optional<Spool::Offer> returned) = 0;
     /// The first time, or after the zygote was replaced: workers can be hired again.
@@ -90,7 +92,7 @@ class Workforce {
   void signal(Worker& worker, int signal);
   void kill(Worker& worker);     ///< SIGKILL to the worker itself
   void dismiss(Worker& worker);  ///< it ends when it is idle and the store has its records
-  /// The store has this worker's records up to `seq`.
+  /// The store has this record of this worker. To be called once for each that was delivered, in any order.
   void stored(const std::string& key, std::uint64_t seq);
 
   const std::map<std::string, std::unique_ptr<Worker>>& workers() const { return workers_; }
@@ -102,6 +104,7 @@ class Workforce {
  private:
   Status listen();
   void accept();
+  void welcome(FrameLink::Socket socket);
   void watch_socket();
   Status spawn_zygote();
   void zygote_frame(FrameType type, std::string_view payload);
@@ -109,6 +112,8 @@ class Workforce {
   void worker_said_hello(const std::shared_ptr<FrameLink>& link, std::string_view payload);
   void worker_frame(const std::string& key, FrameType type, std::string_view payload);
   void watch_death(Worker& worker);
+  void kill_what_is_left(Worker& worker, JobId job);
+  void forget_files(const std::string& key);
   void tell_stored(Worker& worker);
 
   asio::io_context& loop_;

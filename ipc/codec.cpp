@@ -32,6 +32,8 @@ std::variant<Request, RequestError> parse_request(std::string_view line) {
     return RequestError{
         nullptr, parse_error,
         "not JSON (strict UTF-8) at offset " + std::to_string(error.byte ? error.byte - 1 : 0)};
+  } catch (const Json::exception&) {
+    return RequestError{nullptr, parse_error, "not JSON: a number is too large"};
   }
   Json id;
   if (message.is_object() && message.contains("id")) id = message["id"];

@@ -12,13 +12,14 @@
 #include <cstring>
 
 #include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
 #include "core/base/file.hpp"
 
 namespace tine {
 namespace {
 
 constexpr std::uint64_t spool_magic = 0x6c6f6f7073656e74;  // "tnespool"
-constexpr std::uint32_t spool_version = 1;
+constexpr std::uint32_t spool_version = 2;
 constexpr std::size_t places_max = 16;
 
 /// One exit record. `seq` is stored last: a place is complete or does not count.
@@ -65,7 +66,9 @@ struct Spool::Layout {
   std::uint32_t unused;
   std::uint64_t start_ticks;
   alignas(64) std::atomic<std::uint64_t> offer;
-  std::atomic<std::uint32_t> attempt;             ///< of the offer; written by the daemon before the word
+  std::atomic<std::uint32_t> attempt;  ///< of the offer; written by the daemon before the word
+  std::atomic<std::int32_t> session;   ///< 0: none; stored after its start
+  std::atomic<std::uint64_t> session_start_ticks;
   alignas(64) std::atomic<std::uint64_t> stored;  ///< records up to this seq are in the store
   alignas(4096) Place places[places_max];
 };
@@ -79,6 +82,7 @@ Result<std::unique_ptr<Spool>> Spool::create(const std::string& state_dir, const
     errno = error;
     return errno_error("create " + path);
   };
+  if (const int error = failpoint("spool.create")) return give_up(error);
   if (const int error = ::posix_fallocate(fd.get(), 0, sizeof(Layout)); error != 0) return give_up(error);
   void* memory = ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return give_up(errno);
@@ -156,6 +160,17 @@ void Spool::clear_offer() {
   layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::idle), std::memory_order_acq_rel);
 }
 
+void Spool::set_session(const ProcessId& leader) {
+  layout_->session.store(0, std::memory_order_release);
+  layout_->session_start_ticks.store(leader.start_ticks, std::memory_order_release);
+  layout_->session.store(leader.pid, std::memory_order_release);
+}
+
+ProcessId Spool::session() const {
+  return {layout_->session.load(std::memory_order_acquire),
+          layout_->session_start_ticks.load(std::memory_order_acquire)};
+}
+
 Result<std::uint64_t> Spool::append(OrderKind kind, const std::string& outcome_bytes) {
   if (is_full()) return make_error(Errc::try_later, "every place of the spool is taken");
   const auto seq = seq_ + 1;
@@ -217,6 +232,8 @@ std::vector<Spool::Record> Spool::unstored() const {
   std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) { return a.seq < b.seq; });
   return records;
 }
+
+std::uint64_t Spool::stored() const { return layout_->stored.load(std::memory_order_acquire); }
 
 bool Spool::is_full() const { return seq_ - layout_->stored.load(std::memory_order_acquire) >= places_max; }
 

@@ -10,6 +10,7 @@
 #include "core/base/result.hpp"
 #include "core/job/job.hpp"
 #include "core/pool/worker_protocol.hpp"
+#include "core/process/process_tree.hpp"
 
 namespace tine {
 
@@ -50,6 +51,10 @@ class Spool {
   bool recall(JobId job);  ///< daemon: offered -> recalled; false: the worker has begun it
   void clear_offer();      ///< worker, after its record is complete; a recalled word becomes idle
 
+  /// worker: the session of the command that it has begun, for who cleans up after its death. {}: none.
+  void set_session(const ProcessId& leader);
+  ProcessId session() const;
+
   /// worker: the record is complete or absent whoever is killed when. Returns its seq (from 1, rising by
   /// one). Errors: every place is taken (16 unstored records). A record larger than a place goes to a file
   /// beside it.
@@ -60,6 +65,7 @@ class Spool {
   static constexpr std::size_t record_bytes_max =
       (20u << 10) - 32;                 ///< of one place; a larger record goes beside
   void mark_stored(std::uint64_t seq);  ///< places up to seq are free
+  std::uint64_t stored() const;         ///< the last one so marked
   struct Record {
     std::uint64_t seq;
     OrderKind kind;

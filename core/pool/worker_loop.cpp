@@ -12,6 +12,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
 #include "core/base/file.hpp"
 #include "core/pool/call_duty.hpp"
 #include "core/pool/command_run.hpp"
@@ -39,6 +40,7 @@ class WorkerLoop {
     auto spool = Spool::create(context_.setup.state_dir, context_.seat);
     if (!spool || !state_dir_ || !null_) return 1;
     spool_ = std::move(*spool);
+    failpoint("worker.born");
     if (link_.dial(state_dir_.get())) say_hello();
     while (!is_done()) step();
     if (spool_->unstored().empty()) {
@@ -67,6 +69,7 @@ class WorkerLoop {
     WorkerHello hello{context_.seat.key, context_.seat.pool, context_.seat.slot, ::getpid(), said_hello_};
     said_hello_ = true;
     link_.send(FrameType::hello, encode(hello));
+    failpoint("worker.hello");
     for (const auto& record : spool_->unstored()) send_record(record.seq, record.outcome_bytes);
   }
 
@@ -165,11 +168,14 @@ class WorkerLoop {
     StartOrder order;
     if (!decode(payload, order)) return;
     std::vector<UniqueFd> descriptors = link_.take_descriptors(order.descriptors);
+    failpoint("worker.received");
     while (spool_->is_full()) wait_for_daemon();  // a function's time-out must find a place for its record
     if (running_ || !spool_->begin(order.job, order.attempt)) {
       if (!running_) spool_->clear_offer();
       return;
     }
+    spool_->set_session({});
+    failpoint("worker.begun");
     Outcome outcome;
     outcome.job = order.job;
     outcome.attempt = order.attempt;
@@ -218,6 +224,8 @@ class WorkerLoop {
       fail_to_start(outcome, failure);
       return record(order.kind, outcome);
     }
+    spool_->set_session({spawned->pid, process_start_ticks(spawned->pid)});
+    failpoint("worker.execd");
     auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), spec.timeout_s,
                                             spec.kill_after_s);
     running_.emplace(Running{std::move(run), std::move(outcome), order.kind, captured});
@@ -261,6 +269,7 @@ class WorkerLoop {
   }
 
   void finish_command() {
+    failpoint("worker.ended");
     Running ended = std::move(*running_);
     ended.command->finish(ended.outcome);
     running_.reset();
@@ -272,11 +281,15 @@ class WorkerLoop {
   void record(OrderKind kind, Outcome& outcome) {
     outcome.finished = now_micros();
     std::string bytes = encode(outcome);
+    failpoint("worker.judged");
     for (;;) {
       const auto seq = spool_->append(kind, bytes);
       if (seq) {
+        failpoint("worker.recorded");
         spool_->clear_offer();
-        return send_record(*seq, bytes);
+        send_record(*seq, bytes);
+        failpoint("worker.reported");
+        return;
       }
       if (spool_->is_full()) {
         wait_for_daemon();

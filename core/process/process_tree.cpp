@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/process/pidfd.hpp"
 
@@ -99,6 +100,16 @@ bool has_entry(std::string_view environment, std::string_view entry) {
   return false;
 }
 
+/// As long as a session has members its number is not given to another process; one that was made later under
+/// the same number has a leader that started at another time.
+bool is_of_session(pid_t pid, const ProcessId& leader) {
+  if (leader.pid <= 0 || ::getsid(pid) != leader.pid) return false;
+  const std::uint64_t started = process_start_ticks(pid);  // 0: it has ended
+  if (started < leader.start_ticks) return false;
+  const std::uint64_t leader_started = process_start_ticks(leader.pid);
+  return leader_started == 0 || leader_started == leader.start_ticks;
+}
+
 }  // namespace
 
 Status become_subreaper() {
@@ -166,7 +177,22 @@ void kill_strays(const std::vector<pid_t>& spared) {
   }
 }
 
-void kill_by_token(const std::string& socket_path, JobId job) {
+void kill_orphans(const std::vector<pid_t>& spared) {
+  for (int round = 0; round < token_rounds_max; ++round) {
+    std::vector<pid_t> orphans = children_of(::getpid());
+    std::erase_if(orphans,
+                  [&](pid_t pid) { return std::find(spared.begin(), spared.end(), pid) != spared.end(); });
+    if (orphans.empty()) return;
+    for (const pid_t orphan : orphans) {
+      ::kill(orphan, SIGKILL);  // our own child, not reaped yet: the number is its own
+      signal_descendants(orphan, SIGKILL);
+    }
+    ::usleep(1000);
+    for (const pid_t orphan : orphans) reap(orphan, WNOHANG);
+  }
+}
+
+void kill_by_token(const std::string& socket_path, JobId job, const ProcessId& leader) {
   const std::string socket_entry = "TINE_SOCKET=" + socket_path;
   const std::string job_entry = "TINE_JOB_ID=" + std::to_string(job);
   for (int round = 0; round < token_rounds_max; ++round) {
@@ -177,8 +203,9 @@ void kill_by_token(const std::string& socket_path, JobId job) {
           ::pidfd_open(pid, 0));  // before the look: what is read is then of the process that is hit
       if (!fd) continue;
       const auto environment = read_file(proc(pid, "environ"));  // empty for a zombie
-      if (!environment || !has_entry(*environment, job_entry) || !has_entry(*environment, socket_entry))
-        continue;
+      const bool has_token =
+          environment && has_entry(*environment, job_entry) && has_entry(*environment, socket_entry);
+      if (!has_token && !is_of_session(pid, leader)) continue;
       found = true;
       ::pidfd_send_signal(fd.get(), SIGKILL, nullptr, 0);
       reap(pid, WNOHANG);

@@ -14,6 +14,7 @@
 #include <map>
 
 #include "core/base/bytes.hpp"
+#include "core/base/failpoint.hpp"
 #include "core/pool/daemon_link.hpp"
 #include "core/pool/functions.hpp"
 #include "core/pool/module_loader.hpp"
@@ -84,9 +85,11 @@ class Zygote {
   }
 
   void fork_worker(const WorkerSeat& seat) {
+    failpoint("zygote.fork");
     std::fflush(nullptr);
     const pid_t pid = ::fork();
     if (pid == 0) return become_worker(seat);
+    failpoint("zygote.forked");
     ByteWriter out;
     out.string(seat.key);
     out.number<std::int32_t>(pid > 0 ? pid : 0);
@@ -127,6 +130,7 @@ class Zygote {
       while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
       }
       if (found == workers_.end()) continue;
+      failpoint("zygote.reaped");
       ByteWriter out;
       out.string(found->second);
       out.number<std::int32_t>(pid);

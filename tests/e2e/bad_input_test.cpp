@@ -145,6 +145,7 @@ TEST_CASE("wire: garbage gets an error and the daemon lives") {
             .find("-32700") != std::string::npos);
   CHECK(say(daemon, R"({"jsonrpc":"2.0","id":1,"method":"submit","params":{"command":["a\u0000b"]}})")
             .find("error") != std::string::npos);
+  CHECK(say(daemon, R"({"jsonrpc":"2.0","id":1e99999,"method":"ping"})").find("-32700") != std::string::npos);
   CHECK(say(daemon, R"({"jsonrpc":"2.0","id":1,"method":"wait","params":{"ids":[-1]}})").find("error") !=
         std::string::npos);
   CHECK(daemon.tine({"ping"}).exit_status == 0);

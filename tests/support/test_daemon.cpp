@@ -136,13 +136,24 @@ pid_t TestDaemon::pid() const {
   return finished.exit_status == 0 ? Json::parse(finished.out).value("pid", 0) : 0;
 }
 
-void TestDaemon::start() {
-  daemon_ = Running({TINED_PATH}, environment_);
+void TestDaemon::start(const std::vector<std::string>& changes) {
+  // A daemon that died unseen must not be replaced by one that a client starts.
+  environment_.push_back("TINE_AUTOSTART=0");
+  auto environment = environment_;
+  environment.insert(environment.end(), changes.begin(), changes.end());
+  daemon_ = Running({TINED_PATH}, environment);
   const bool answers = eventually([&] { return daemon_.has_ended() || tine({"ping"}).exit_status == 0; });
   INFO(log());
   REQUIRE(answers);
   REQUIRE_FALSE(daemon_.has_ended());
 }
+
+void TestDaemon::start_with_failpoint(const std::string& failpoint) {
+  std::filesystem::remove(path("failpoint.hit"));
+  start({"TINE_FAILPOINT=" + failpoint, "TINE_FAILPOINT_ONCE=" + path("failpoint.hit")});
+}
+
+bool TestDaemon::failpoint_was_hit() const { return std::filesystem::exists(path("failpoint.hit")); }
 
 void TestDaemon::kill9() {
   const pid_t process = pid();

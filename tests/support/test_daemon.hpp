@@ -37,10 +37,15 @@ class TestDaemon {
   pid_t job_process(const std::string& id) const;  ///< the pid that the job wrote to `folder()/ID.pid`
 
   pid_t pid() const;
-  void start();
+  /// `changes`: to its environment, for this start alone.
+  void start(const std::vector<std::string>& changes = {});
+  /// As start(), and the first process that comes by the failpoint is hit: failpoint_was_hit() tells.
+  void start_with_failpoint(const std::string& failpoint);
+  bool failpoint_was_hit() const;
   void kill9();
   void restart();   ///< kill9(), start()
   Finished stop();  ///< SIGTERM, and waits
+  bool has_died() const { return daemon_.has_ended(); }
   std::string log() const;
 
   const std::string& folder() const { return folder_; }

@@ -1,0 +1,23 @@
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace tine::shared {
+
+using Clock = std::chrono::steady_clock;  ///< CLOCK_MONOTONIC: the same in every process of this boot
+using Deadline = std::optional<Clock::time_point>;  ///< none: for ever
+
+inline bool has_passed(const Deadline& deadline) { return deadline && Clock::now() >= *deadline; }
+/// `slice` from now, or the deadline if that is sooner: nobody sleeps past the death of somebody else for
+/// long.
+Clock::time_point sooner(const Deadline& deadline, std::chrono::milliseconds slice);
+timespec to_timespec(Clock::time_point time);
+
+/// Sleeps while `word` is `seen`, at most until `until`. May return early. Process-shared.
+void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t seen, Clock::time_point until);
+/// How many sleepers were woken.
+int futex_wake(std::atomic<std::uint32_t>& word, int count);
+
+}  // namespace tine::shared

@@ -72,20 +72,6 @@ Status check_one(const Folder& folder, Kind kind, const std::string& name) {
 
 }  // namespace
 
-const char* kind_name(Kind kind) {
-  switch (kind) {
-    case Kind::array:
-      return "array";
-    case Kind::queue:
-      return "queue";
-    case Kind::lock:
-      return "lock";
-    case Kind::dict:
-      return "dict";
-  }
-  return "";
-}
-
 Status mark_job(const Folder& folder, Owner job) {
   const auto path = mark_path(folder.path(), job);
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));

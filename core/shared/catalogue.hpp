@@ -32,6 +32,4 @@ struct Finding {
 /// Looks at every structure as closely as it can be looked at.
 std::vector<Finding> check_all(const Folder& folder);
 
-const char* kind_name(Kind kind);
-
 }  // namespace tine::shared

@@ -21,19 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t encoded_name_bytes_max = 200;
 
-const char* suffix(Kind kind) {
-  switch (kind) {
-    case Kind::array:
-      return ".array";
-    case Kind::queue:
-      return ".queue";
-    case Kind::lock:
-      return ".lock";
-    case Kind::dict:
-      return ".dict";
-  }
-  return "";
-}
+std::string suffix(Kind kind) { return std::string(".") + kind_name(kind); }
 
 bool is_plain(unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; }
 
@@ -142,7 +130,7 @@ Result<std::shared_ptr<Segment>> Folder::attach(Kind kind, const std::string& na
     }
     const auto& error = segment.error();
     if (error.code == Errc::absent)
-      return make_error(Errc::absent, name + ": no " + (suffix(kind) + 1) + " of this name");
+      return make_error(Errc::absent, name + ": no " + kind_name(kind) + " of this name");
     if (error.code != std::error_code(ESTALE, std::generic_category())) return error;
     if (auto dropped = drop_if_stale(kind, *place); !dropped) return dropped.error();
   }
@@ -155,7 +143,7 @@ Result<std::shared_ptr<Segment>> Folder::create(Kind kind, const std::string& na
   // Another boot's must not be in the way.
   if (auto there = attach(kind, name); there)
     return make_error(Errc::cannot_create,
-                      name + ": there is a " + (suffix(kind) + 1) + " of this name already");
+                      name + ": there is a " + kind_name(kind) + " of this name already");
   Result<std::shared_ptr<Segment>> segment = make_error(Errc::internal, "");
   const auto taken = within_budget(size.bytes, [&]() -> Status {
     segment = Segment::create(*place, kind, size, fill);
@@ -186,7 +174,7 @@ Status Folder::remove(Kind kind, const std::string& name) const {
   if (!guard) return guard.error();
   struct stat info {};
   if (::lstat(place->c_str(), &info) < 0)
-    return make_error(Errc::absent, name + ": no " + (suffix(kind) + 1) + " of this name");
+    return make_error(Errc::absent, name + ": no " + kind_name(kind) + " of this name");
   if (auto segment = Segment::attach(header_path(kind, *place), kind)) (*segment)->header().removed.store(1);
   if (kind != Kind::dict)
     return ::unlink(place->c_str()) == 0 ? ok() : Status(errno_error("remove " + *place));
@@ -202,7 +190,7 @@ std::vector<std::string> Folder::names(Kind kind) const {
   std::error_code error;
   for (fs::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error)) {
     const auto file = entry->path().filename().string();
-    const std::string ending = suffix(kind);
+    const auto ending = suffix(kind);
     if (file[0] == '.' || file.size() <= ending.size() || !file.ends_with(ending)) continue;
     names.push_back(decode(file.substr(0, file.size() - ending.size())));
   }
@@ -251,7 +239,7 @@ std::vector<std::string> Folder::drop_stale() const {
       if (!place) continue;
       const auto there = Segment::attach(header_path(kind, *place), kind);
       if (there || there.error().code != std::error_code(ESTALE, std::generic_category())) continue;
-      if (drop_if_stale(kind, *place)) dropped.push_back(std::string(suffix(kind) + 1) + " " + name);
+      if (drop_if_stale(kind, *place)) dropped.push_back(std::stringkind_name(kind) + " " + name);
     }
   }
   std::error_code error;

@@ -17,6 +17,9 @@ inline constexpr std::uint32_t layout_version = 1;
 inline constexpr char segment_magic[8] = {'t', 'i', 'n', 'e', 's', 'h', 'm', '\n'};
 
 enum class Kind : std::uint32_t { array = 1, queue = 2, lock = 3, dict = 4 };
+constexpr const char* kind_name(Kind kind) {
+  return kind == Kind::array ? "array" : kind == Kind::queue ? "queue" : kind == Kind::lock ? "lock" : "dict";
+}
 
 /// Why a structure is not to be trusted until it is made anew.
 enum class Poison : std::uint32_t { none = 0, structure = 1, mutex = 2 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/pool/fork_generation.hpp"
 #include "core/shared/folder.hpp"
 
 namespace tine::shared {
@@ -63,7 +64,7 @@ class DictEnvironment {
 
   std::string folder_;
   std::optional<Folder> budget_;
-  std::uint32_t generation_;
+  std::uint64_t generation_;
   MDB_env* environment_ = nullptr;
   MDB_dbi dbi_ = 0;
   std::shared_mutex map_;  ///< shared: a transaction is open; alone: the map changes its size

@@ -239,7 +239,7 @@ std::vector<std::string> Folder::drop_stale() const {
       if (!place) continue;
       const auto there = Segment::attach(header_path(kind, *place), kind);
       if (there || there.error().code != std::error_code(ESTALE, std::generic_category())) continue;
-      if (drop_if_stale(kind, *place)) dropped.push_back(std::stringkind_name(kind) + " " + name);
+      if (drop_if_stale(kind, *place)) dropped.push_back(std::string(kind_name(kind)) + " " + name);
     }
   }
   std::error_code error;

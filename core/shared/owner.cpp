@@ -1,6 +1,5 @@
 #include "core/shared/owner.hpp"
 
-#include <pthread.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -12,14 +11,13 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
+#include "core/pool/fork_generation.hpp"
 
 namespace tine::shared {
 namespace {
 
 constexpr std::uint64_t ticks_mask = (1ull << 40) - 1;
 constexpr Owner job_bit = 1ull << 62;
-
-std::atomic<std::uint32_t> generation{1};
 
 Owner owner_of_task(int id) { return (process_start_ticks(id) & ticks_mask) << 22 | static_cast<Owner>(id); }
 
@@ -47,21 +45,14 @@ constexpr char owners_variable[] = "TINE_LOCK_OWNERS";
 
 }  // namespace
 
-std::uint32_t fork_generation() {
-  static const int registered =
-      ::pthread_atfork(nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
-  (void)registered;
-  return generation.load(std::memory_order_relaxed);
-}
-
 Owner this_thread() {
   struct Known {
-    std::uint32_t generation = 0;
-    Owner owner = 0;
+    std::uint64_t generation = 0;
+    Owner owner = 0;  ///< 0: not asked yet
   };
   static thread_local Known known;
   const auto now = fork_generation();
-  if (known.generation != now) known = {now, owner_of_task(::gettid())};
+  if (known.owner == 0 || known.generation != now) known = {now, owner_of_task(::gettid())};
   return known.owner;
 }
 

@@ -39,8 +39,6 @@ Owner witness_of_this_job();
 bool is_around_this_process(Owner owner);
 std::string environment_with_owner(Owner owner);  ///< "TINE_LOCK_OWNERS=…", this one added
 
-/// Rises with each fork that leads to this process: what must not cross a fork is made anew when it changed.
-std::uint32_t fork_generation();
 /// As AT_RANDOM: differs for each program that an exec started.
 std::uint64_t program_nonce();
 

@@ -5,6 +5,7 @@
 #include <climits>
 #include <thread>
 
+#include "core/pool/wait_word.hpp"
 #include "core/shared/step.hpp"
 
 namespace tine::shared {
@@ -123,7 +124,7 @@ void Queue::unlock_and_wake(std::uint64_t items, std::uint64_t room) {
                        std::atomic<std::uint32_t>& sleepers) {
     const int wanted = count < INT_MAX ? static_cast<int>(count) : INT_MAX;
     // Who fell asleep since wrote another number: only ours is taken back.
-    if (futex_wake(word, wanted) < wanted) sleepers.compare_exchange_strong(asleep, 0);
+    if (wake_word(word, wanted, WordScope::shared) < wanted) sleepers.compare_exchange_strong(asleep, 0);
   };
   if (getters) wake(items, getters, queue.items_changed, queue.getters);
   if (putters) wake(INT_MAX, putters, queue.space_changed, queue.putters);
@@ -137,7 +138,7 @@ Status Queue::sleep(std::atomic<std::uint32_t>& word, std::atomic<std::uint32_t>
   heap_.record().mutex.unlock();
   step("queue sleeps");
   if (has_passed(deadline)) return make_error(Errc::timed_out, "not in time");
-  futex_wait(word, seen, sooner(deadline, nap));
+  wait_word(word, seen, WordScope::shared, sooner(deadline, nap));
   if (segment_->header().removed.load()) return make_error(Errc::absent, "the queue was removed");
   return ok();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "core/pool/wait_word.hpp"
 #include "core/shared/step.hpp"
 
 namespace tine::shared {
@@ -10,8 +11,8 @@ namespace {
 
 /// A waiter looks so often whether the owner still lives, and each `naps_thorough` times whether it is still
 /// the program that took the lock.
-constexpr std::chrono::milliseconds nap{100};
-constexpr int naps_thorough = 4;
+constexpr std::chrono::milliseconds nap{25};
+constexpr int naps_thorough = 10;
 /// Who is first in the line and does not take a free lock for so long is passed over.
 constexpr std::chrono::milliseconds answer_time{5};
 
@@ -166,7 +167,7 @@ Status RLock::wait_and_enter(Owner self, const Deadline& deadline) {
     }
     const auto seen = place->wake.load();
     if (is_free(owner) || owner_in(lock.word.load()) == owner)
-      futex_wait(place->wake, seen, sooner(deadline, sleep));
+      wait_word(place->wake, seen, WordScope::shared, sooner(deadline, sleep));
   }
 }
 
@@ -441,7 +442,7 @@ void RLock::wake_first() {
       continue;
     }
     first->wake.fetch_add(1);
-    futex_wake(first->wake, 1);
+    wake_word(first->wake, 1, WordScope::shared);
     return;
   }
   // Nobody. Who sits down meanwhile looks at the word after its place is taken.
@@ -455,7 +456,7 @@ void RLock::wake_all() {
   for (auto& place : record().waiters) {
     if (place.owner.load() == 0) continue;
     place.wake.fetch_add(1);
-    futex_wake(place.wake, 1);
+    wake_word(place.wake, 1, WordScope::shared);
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 #include <pthread.h>
 
-#include "core/shared/futex.hpp"
+#include "core/shared/deadline.hpp"
 
 namespace tine::shared {
 

@@ -61,7 +61,7 @@ TEST_CASE("array: a set and an add killed at every step leave the old value or t
 TEST_CASE("array: adds of killed writers count once or not at all") {
   auto sum = make('l', 1);
   auto done = make('l', 1);
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < 100; ++round) {
     Child child([&] {
       for (;;) {
         (void)sum.add(0, Element(std::int64_t{1}));

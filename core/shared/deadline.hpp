@@ -1,7 +1,5 @@
 #pragma once
-#include <atomic>
 #include <chrono>
-#include <cstdint>
 #include <optional>
 
 namespace tine::shared {
@@ -14,10 +12,5 @@ inline bool has_passed(const Deadline& deadline) { return deadline && Clock::now
 /// long.
 Clock::time_point sooner(const Deadline& deadline, std::chrono::milliseconds slice);
 timespec to_timespec(Clock::time_point time);
-
-/// Sleeps while `word` is `seen`, at most until `until`. May return early. Process-shared.
-void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t seen, Clock::time_point until);
-/// How many sleepers were woken.
-int futex_wake(std::atomic<std::uint32_t>& word, int count);
 
 }  // namespace tine::shared

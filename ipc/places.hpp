@@ -2,17 +2,13 @@
 #include <string>
 
 #include "core/base/result.hpp"
+#include "core/base/state_folder.hpp"
 
 /// Where tine and tined meet: the same answer in a login shell, in cron and inside a job.
 namespace tine::ipc {
 
-/// $HOME, else the folder that /etc/passwd gives this uid (read by hand: NSS does not work in a static
-/// program). Errors: Errc::usage when neither names one.
-Result<std::string> home_folder();
-
-/// The state dir, absolute: `given` (--state-dir; "": not given), else $TINE_STATE_DIR, else the default of
-/// this uid. Makes nothing.  Errors: as home_folder().
-Result<std::string> state_folder(const std::string& given);
+using tine::home_folder;
+using tine::state_folder;
 
 /// The socket, absolute: `given` (--socket; "": not given), else $TINE_SOCKET, else below the state dir.
 /// Errors: Errc::usage for one over limits::socket_path_bytes_max; as home_folder().

@@ -36,8 +36,8 @@ bool wait_word(const std::atomic<std::uint32_t>& word, std::uint32_t expected, W
   return failed == 0 || errno != ETIMEDOUT;
 }
 
-void wake_word(const std::atomic<std::uint32_t>& word, int waiters, WordScope scope) {
-  futex(word, FUTEX_WAKE, scope, static_cast<std::uint32_t>(waiters), nullptr);
+int wake_word(const std::atomic<std::uint32_t>& word, int waiters, WordScope scope) {
+  return static_cast<int>(futex(word, FUTEX_WAKE, scope, static_cast<std::uint32_t>(waiters), nullptr));
 }
 
 }  // namespace tine

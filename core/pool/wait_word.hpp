@@ -17,6 +17,7 @@ inline constexpr auto no_deadline = std::chrono::steady_clock::time_point::max()
 /// or for no reason; the caller looks again. A killed waiter or waker leaves nothing behind.
 bool wait_word(const std::atomic<std::uint32_t>& word, std::uint32_t expected, WordScope scope,
                std::chrono::steady_clock::time_point deadline = no_deadline);
-void wake_word(const std::atomic<std::uint32_t>& word, int waiters, WordScope scope);
+/// How many were woken.
+int wake_word(const std::atomic<std::uint32_t>& word, int waiters, WordScope scope);
 
 }  // namespace tine

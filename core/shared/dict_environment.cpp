@@ -1,0 +1,217 @@
+#include "core/shared/dict_environment.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <map>
+#include <new>
+
+#include "core/shared/step.hpp"
+
+namespace tine::shared {
+namespace {
+
+constexpr std::uint64_t map_bytes_at_first = 1u << 20;
+constexpr unsigned readers_max = 4096;
+/// LMDB: sizeof(MDB_txninfo) and 64 bytes a reader, rounded up to pages.
+constexpr off_t lock_file_bytes = 4096 + readers_max * 64;
+constexpr unsigned flags = MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD;
+
+/// The environments that this process has open, by device and inode. What an ancestor had open is left alone:
+/// closing it here would take the ancestor's readers out of the table.
+struct Registry {
+  std::mutex mutex;
+  std::map<std::pair<dev_t, ino_t>, std::weak_ptr<DictEnvironment>> open;
+  std::vector<std::shared_ptr<DictEnvironment>> of_ancestors;
+};
+
+Registry& registry() {
+  static auto* all = new Registry;
+  // In the child no other thread is there to unlock it.
+  static const int registered = ::pthread_atfork(nullptr, nullptr, [] {
+    new (&all->mutex) std::mutex;
+    for (auto& [file, environment] : all->open) {
+      if (auto held = environment.lock()) all->of_ancestors.push_back(std::move(held));
+    }
+    all->open.clear();
+  });
+  (void)registered;
+  return *all;
+}
+
+Status reserve_file(const std::string& path, off_t bytes) {
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) return creation_error(errno_error("create " + path));
+  const int code = ::posix_fallocate(fd.get(), 0, bytes);
+  if (code == 0) return ok();
+  errno = code;
+  return creation_error(errno_error("reserve " + path));
+}
+
+}  // namespace
+
+Status DictEnvironment::make(const std::string& folder) {
+  if (auto reserved = reserve_file(folder + "/lock.mdb", lock_file_bytes); !reserved) return reserved;
+  DictEnvironment environment(folder, std::nullopt);
+  if (auto started = environment.start(); !started) return started;
+  // LMDB takes a file of zeros for damaged: the rest is reserved when its first pages are there.
+  if (auto reserved = reserve_file(folder + "/data.mdb", map_bytes_at_first); !reserved) return reserved;
+  return ok();
+}
+
+Result<DictEnvironment*> DictEnvironment::open(const std::string& folder, const std::optional<Folder>& budget,
+                                               std::shared_ptr<DictEnvironment>& place) {
+  auto& all = registry();
+  const std::lock_guard guard(all.mutex);
+  if (place && place->is_of_this_process()) return place.get();
+  // By the file itself: one that was removed and made anew has the old one's path.
+  struct stat info {};
+  if (::stat((folder + "/data.mdb").c_str(), &info) < 0)
+    return errno == ENOENT ? make_error(Errc::absent, folder + " is not there any more")
+                           : errno_error("open " + folder);
+  auto& known = all.open[{info.st_dev, info.st_ino}];
+  auto environment = known.lock();
+  if (!environment) {
+    environment.reset(new DictEnvironment(folder, budget));
+    if (auto started = environment->start(); !started) return started.error();
+    known = environment;
+  }
+  if (place) all.of_ancestors.push_back(std::move(place));
+  place = std::move(environment);
+  return place.get();
+}
+
+Error DictEnvironment::error(const char* what, int code) const {
+  const auto text = std::string(what) + " dictionary " + folder_ + ": " + ::mdb_strerror(code);
+  if (code == ENOSPC || code == EDQUOT || code == ENOMEM || code == MDB_MAP_FULL)
+    return make_error(Errc::cannot_create, text);
+  if (code == ENOENT) return make_error(Errc::absent, text);
+  if (code == MDB_BAD_VALSIZE) return make_error(Errc::usage, text);
+  return make_error(Errc::io, text);
+}
+
+Status DictEnvironment::start() {
+  if (const int code = ::mdb_env_create(&environment_)) return error("open", code);
+  ::mdb_env_set_maxreaders(environment_, readers_max);
+  // A larger one that is there already is taken from its own header.
+  struct stat info {};
+  const bool there = ::stat((folder_ + "/data.mdb").c_str(), &info) == 0 && info.st_size > 0;
+  ::mdb_env_set_mapsize(
+      environment_,
+      std::max<std::uint64_t>(map_bytes_at_first, there ? static_cast<std::uint64_t>(info.st_size) : 0));
+  if (const int code = ::mdb_env_open(environment_, folder_.c_str(), flags, 0600)) return error("open", code);
+  int dead = 0;
+  ::mdb_reader_check(environment_, &dead);
+  // The main database needs no name; its handle is the same in every process.
+  MDB_txn* transaction = nullptr;
+  int code = ::mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+  if (code == MDB_SUCCESS) {
+    code = ::mdb_dbi_open(transaction, nullptr, 0, &dbi_);
+    code ? ::mdb_txn_abort(transaction) : (void)(code = ::mdb_txn_commit(transaction));
+  }
+  return code ? Status(error("open", code)) : ok();
+}
+
+DictEnvironment::~DictEnvironment() {
+  if (environment_ == nullptr || !is_of_this_process()) return;
+  for (auto* reader : idle_readers_) ::mdb_txn_abort(reader);
+  ::mdb_env_close(environment_);
+}
+
+Status DictEnvironment::begin_read(MDB_txn*& transaction) {
+  for (;;) {
+    map_.lock_shared();
+    {
+      const std::lock_guard guard(readers_mutex_);
+      if (!idle_readers_.empty()) transaction = idle_readers_.back(), idle_readers_.pop_back();
+    }
+    int code = transaction ? ::mdb_txn_renew(transaction)
+                           : ::mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+    if (code == MDB_SUCCESS) return ok();
+    if (transaction) ::mdb_txn_abort(transaction);
+    transaction = nullptr;
+    map_.unlock_shared();
+    if (code == MDB_READERS_FULL && clear_dead_readers() > 0) continue;
+    if (code != MDB_MAP_RESIZED) return error("read", code);
+    if (auto followed = follow_growth(); !followed) return followed;
+  }
+}
+
+void DictEnvironment::end_read(MDB_txn* transaction) {
+  ::mdb_txn_reset(transaction);
+  {
+    const std::lock_guard guard(readers_mutex_);
+    idle_readers_.push_back(transaction);
+  }
+  map_.unlock_shared();
+}
+
+int DictEnvironment::try_write(const Body& body) {
+  const std::shared_lock guard(map_);
+  MDB_txn* transaction = nullptr;
+  if (const int code = ::mdb_txn_begin(environment_, nullptr, 0, &transaction)) return code;
+  step("dict begun");
+  if (const int code = body(transaction, dbi_)) {
+    ::mdb_txn_abort(transaction);
+    return code;
+  }
+  step("dict written");
+  const int code = ::mdb_txn_commit(transaction);
+  step("dict committed");
+  return code;
+}
+
+Status DictEnvironment::write(const Body& body) {
+  for (;;) {
+    const int code = try_write(body);
+    if (code == MDB_SUCCESS || code == MDB_NOTFOUND) return ok();
+    Status again = ok();
+    if (code == MDB_MAP_RESIZED)
+      again = follow_growth();
+    else if (code != MDB_MAP_FULL)
+      return error("write", code);
+    else if (clear_dead_readers() == 0)  // a dead reader keeps old pages from being used again
+      again = grow();
+    if (!again) return again;
+  }
+}
+
+int DictEnvironment::clear_dead_readers() {
+  int dead = 0;
+  ::mdb_reader_check(environment_, &dead);
+  return dead;
+}
+
+/// Another process let it grow.
+Status DictEnvironment::follow_growth() {
+  const std::unique_lock guard(map_);
+  const int code = ::mdb_env_set_mapsize(environment_, 0);
+  return code ? Status(error("grow", code)) : ok();
+}
+
+Status DictEnvironment::grow() {
+  const std::unique_lock guard(map_);
+  MDB_envinfo info{};
+  ::mdb_env_info(environment_, &info);
+  int file = -1;
+  ::mdb_env_get_fd(environment_, &file);
+  struct stat size {};
+  ::fstat(file, &size);
+  // Another process may have reserved more already; then this one only follows.
+  const auto wanted = std::max<std::uint64_t>(info.me_mapsize * 2, map_bytes_at_first);
+  const auto there = static_cast<std::uint64_t>(size.st_size);
+  const auto take = [&]() -> Status {
+    const int code = wanted > there ? ::posix_fallocate(file, 0, static_cast<off_t>(wanted)) : 0;
+    if (code == 0) return ok();
+    errno = code;
+    return creation_error(errno_error("grow dictionary " + folder_));
+  };
+  const auto taken = budget_ ? budget_->within_budget(wanted > there ? wanted - there : 0, take) : take();
+  if (!taken) return taken;
+  const int code = ::mdb_env_set_mapsize(environment_, wanted);
+  return code ? Status(error("grow", code)) : ok();
+}
+
+}  // namespace tine::shared

@@ -1,0 +1,75 @@
+#pragma once
+#include <lmdb.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/pool/fork_generation.hpp"
+#include "core/shared/folder.hpp"
+
+namespace tine::shared {
+
+/// LMDB's environment of one dictionary: the only one of it in this process (two would break LMDB's locks),
+/// and made anew after a fork. Readers never wait; a writer waits for the other writers. A writer that is
+/// killed leaves the old state, a reader nothing that lasts.
+class DictEnvironment {
+ public:
+  /// Makes the files in `folder`, which exists and is nobody else's yet. LMDB itself only ftruncates its lock
+  /// file, so that a full disk would be a SIGBUS: it is reserved first.
+  static Status make(const std::string& folder);
+  /// Of this process, shared by all who ask. `budget`: where it asks before it grows; none: anonymous. Held
+  /// in `place` as long as that lives; what an ancestor had in there is left alone. Errors: Errc::io for
+  /// damage; Errc::cannot_create.
+  static Result<DictEnvironment*> open(const std::string& folder, const std::optional<Folder>& budget,
+                                       std::shared_ptr<DictEnvironment>& place);
+  ~DictEnvironment();
+  DictEnvironment(const DictEnvironment&) = delete;
+  DictEnvironment& operator=(const DictEnvironment&) = delete;
+
+  /// One transaction. `body` gets LMDB's handles, and returns LMDB's code; it may run more than once (when
+  /// the map has to grow). Never switch fibers in it. Errors: Errc::cannot_create when it does not fit;
+  /// Errc::io.
+  using Body = std::function<int(MDB_txn*, MDB_dbi)>;
+  Status write(const Body& body);
+
+  /// One snapshot. `body` as above; cheaper than write's, for gets.
+  template <class ReadBody>
+  Status read(const ReadBody& body) {
+    MDB_txn* transaction = nullptr;
+    if (auto begun = begin_read(transaction); !begun) return begun;
+    const int code = body(transaction, dbi_);
+    end_read(transaction);
+    return code == MDB_SUCCESS || code == MDB_NOTFOUND ? ok() : Status(error("read", code));
+  }
+
+  bool is_of_this_process() const { return generation_ == fork_generation(); }
+  int clear_dead_readers();
+
+ private:
+  DictEnvironment(std::string folder, std::optional<Folder> budget)
+      : folder_(std::move(folder)), budget_(std::move(budget)), generation_(fork_generation()) {}
+  Status start();
+  Status begin_read(MDB_txn*& transaction);
+  void end_read(MDB_txn* transaction);
+  int try_write(const Body& body);
+  Status follow_growth();
+  Status grow();
+  Error error(const char* what, int code) const;
+
+  std::string folder_;
+  std::optional<Folder> budget_;
+  std::uint64_t generation_;
+  MDB_env* environment_ = nullptr;
+  MDB_dbi dbi_ = 0;
+  std::shared_mutex map_;  ///< shared: a transaction is open; alone: the map changes its size
+  std::mutex readers_mutex_;
+  std::vector<MDB_txn*> idle_readers_;  ///< reset ones, to be renewed
+};
+
+}  // namespace tine::shared

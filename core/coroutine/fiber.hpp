@@ -1,12 +1,12 @@
 #pragma once
-#include <boost/context/fiber.hpp>
-#include <cstddef>
 #include <functional>
+
+#include "core/coroutine/context.hpp"
 
 namespace tine {
 
-/// A stackful coroutine of one thread: 256 KiB of stack behind a guard page, of which only touched pages
-/// cost. It never moves to another thread, and must not park while it holds a mutex.
+/// A stackful coroutine for a loop that somebody else runs (tined's sessions on Asio). It never moves to
+/// another thread, and must not park while it holds a mutex.
 class Fiber {
  public:
   /// Runs `body` at once, until it first parks. The fiber frees itself when `body` returns; `body` must not
@@ -20,15 +20,12 @@ class Fiber {
   void resume();
 
  private:
-  explicit Fiber(std::function<void()> body);
-  boost::context::fiber own_;
-  boost::context::fiber caller_;
+  explicit Fiber(std::function<void()> body) : body_(std::move(body)), context_(&Fiber::run, this) {}
+  static Context* run(void* self);
+  std::function<void()> body_;
+  Context context_;
+  Context* resumer_ = nullptr;
   bool ended_ = false;
-  /// What the address sanitizer is told at each switch; unused without it.
-  const void* stack_bottom_ = nullptr;
-  const void* caller_bottom_ = nullptr;
-  std::size_t stack_size_ = 0, caller_size_ = 0;
-  void* fake_stack_ = nullptr;
 };
 
 }  // namespace tine

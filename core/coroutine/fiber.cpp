@@ -1,13 +1,6 @@
 #include "core/coroutine/fiber.hpp"
 
-#include <utility>
-
 namespace tine {
-namespace {
-thread_local Fiber* running = nullptr;
-}
-
-Fiber* Fiber::current() { return running; }
 
 void Fiber::spawn(std::function<void()> body) { (new Fiber(std::move(body)))->resume(); }
 
@@ -18,15 +11,5 @@ Context* Fiber::run(void* argument) {
   self->ended_ = true;
   return self->resumer_;
 }
-
-void Fiber::resume() {
-  Fiber* const before = std::exchange(running, this);
-  resumer_ = &Context::current();
-  context_.enter();
-  running = before;
-  if (ended_) delete this;
-}
-
-void Fiber::park() { running->resumer_->enter(); }
 
 }  // namespace tine

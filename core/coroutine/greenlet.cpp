@@ -45,24 +45,28 @@ struct Root {
   }
 };
 
-thread_local Core* just_ended = nullptr;
+thread_local constinit Core* just_ended = nullptr;
 
 /// The stack of the one that was left for good can be freed only from another one.
-void free_ended() {
-  if (Core* const ended = std::exchange(just_ended, nullptr)) {
-    ended->own.reset();
-    const std::shared_ptr<Core> last = std::move(ended->itself);
-  }
+[[gnu::noinline]] void free_stack(Core& ended) {
+  just_ended = nullptr;
+  ended.own.reset();
+  const std::shared_ptr<Core> last = std::move(ended.itself);
+}
+inline void free_ended() {
+  if (just_ended) free_stack(*just_ended);
 }
 
-Core& running_core() {
+[[gnu::noinline]] void make_root(Context& context) {
+  const auto root = std::make_shared<Root>();
+  root->core->context = &context;
+  context.local = root;
+  context.greenlet = root->core.get();
+}
+
+inline Core& running_core() {
   Context& context = Context::current();
-  if (!context.greenlet) {
-    const auto root = std::make_shared<Root>();
-    root->core->context = &context;
-    context.local = root;
-    context.greenlet = root->core.get();
-  }
+  if (!context.greenlet) make_root(context);
   return *static_cast<Core*>(context.greenlet);
 }
 
@@ -95,8 +99,8 @@ void begin(Core& core) {
   core.itself = core.shared_from_this();
 }
 
-Json go(Core* target, Json value, std::exception_ptr exception) {
-  Core& self = running_core();
+/// Where `target` cannot just go on: who does instead; nullptr: the caller, with the value.
+[[gnu::noinline]] Core* find_target(Core& self, Core* target, const std::exception_ptr& exception) {
   if (target->root != self.root)
     throw std::logic_error("a greenlet runs only in the task, and thread, that made it");
   if (self.must_exit) {
@@ -110,22 +114,38 @@ Json go(Core* target, Json value, std::exception_ptr exception) {
   while (target->is_dead && target->parent) target = target->parent.get();
   if (target == &self) {
     if (exception) std::rethrow_exception(exception);
-    return value;
+    return nullptr;
   }
   if (!target->context) begin(*target);
-  target->passed = std::move(value);
-  target->thrown = std::move(exception);
-  target->context->enter();
-  free_ended();
-  return self.arrive();
+  return target;
 }
 
 }  // namespace
 
-Json GreenletRef::switch_to(Json value) const { return go(core_.get(), std::move(value), nullptr); }
+Json GreenletRef::switch_to(Json value) const {
+  Core& self = running_core();
+  Core* target = core_.get();
+  if (target->root != self.root || self.must_exit || !target->context || target == &self) [[unlikely]] {
+    target = find_target(self, target, nullptr);
+    if (!target) return value;
+  }
+  target->passed.swap(value);
+  target->context->enter();
+  free_ended();
+  if (self.thrown) [[unlikely]]
+    std::rethrow_exception(std::exchange(self.thrown, nullptr));
+  value.swap(self.passed);
+  return value;
+}
 
 Json GreenletRef::throw_into(std::exception_ptr exception) const {
-  return go(core_.get(), nullptr, std::move(exception));
+  Core& self = running_core();
+  Core* const target = find_target(self, core_.get(), exception);
+  if (!target) return nullptr;
+  target->thrown = std::move(exception);
+  target->context->enter();
+  free_ended();
+  return self.arrive();
 }
 
 bool GreenletRef::dead() const { return core_->is_dead; }

@@ -134,6 +134,7 @@ TEST_CASE("sockets: 10,000 tasks wait on 10,000 sockets at the descriptor limit"
     fds.emplace_back(fd);
   }
   REQUIRE(errno == EMFILE);
+  fds.resize(fds.size() - 2);  // the undefined sanitizer asks by a pipe whether memory can be read
   const int count = static_cast<int>(fds.size());
   REQUIRE(count >= std::min<int>(9'900, before.rlim_max - 100));
 

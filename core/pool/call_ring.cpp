@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <climits>
-#include <cstring>
 
 #include "core/pool/wait_word.hpp"
 
@@ -131,7 +130,7 @@ Result<std::optional<std::uint32_t>> CallRing::offer(const CallRequest& request,
   const std::uint32_t index = free_.back();
   Slot& slot = slot_[index];
   if (request.arguments.size() <= inline_bytes_max) {
-    std::memcpy(slot.bytes, request.arguments.data(), request.arguments.size());
+    request.arguments.copy(slot.bytes, inline_bytes_max);
   } else {
     slot.request_at = side_.reserve(request.arguments.size());
     if (auto written = side_.write(slot.request_at, request.arguments); !written) {
@@ -211,9 +210,7 @@ void CallRing::wait_for_answer(std::uint32_t index, AdaptiveSpin& spin) const {
 void CallRing::die(std::uint32_t index, std::string_view why) {
   Slot& slot = slot_[index];
   if (slot.answer_bytes > inline_bytes_max) side_.free(slot.answer_at, slot.answer_bytes);
-  why = why.substr(0, inline_bytes_max);
-  std::memcpy(slot.bytes, why.data(), why.size());
-  slot.answer_bytes = why.size();
+  slot.answer_bytes = why.copy(slot.bytes, inline_bytes_max);
   slot.state.store(died);
   announce(slot.notice, index);
 }
@@ -377,8 +374,7 @@ Status CallRing::read_request(std::uint32_t index, Taken& taken) const {
 Status CallRing::answer(std::uint32_t index, AnswerKind kind, std::string_view bytes) {
   Slot& slot = slot_[index];
   if (bytes.size() <= inline_bytes_max) {
-    slot.answer_bytes = bytes.size();
-    std::memcpy(slot.bytes, bytes.data(), bytes.size());
+    slot.answer_bytes = bytes.copy(slot.bytes, inline_bytes_max);
   } else {
     slot.answer_at = side_.reserve(bytes.size());
     slot.answer_bytes = bytes.size();

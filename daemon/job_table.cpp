@@ -421,6 +421,11 @@ Status JobTable::remove_pool(const std::string& name) {
   return s.failed() ? Status(error("remove a pool")) : ok();
 }
 
+Status JobTable::reserve_ids(JobId up_to) {
+  greatest_id_ = std::max(greatest_id_, up_to);
+  return set_meta("greatest_id", std::to_string(greatest_id_));
+}
+
 std::string JobTable::meta(const std::string& key) {
   auto s = statement("SELECT value FROM meta WHERE key = ?");
   if (!s.text(key).step()) return "";

@@ -99,6 +99,8 @@ class JobTable {
   Status set_meta(const std::string& key, const std::string& value);
   /// Rises by one with every group that changed a row; one that only added jobs shows in greatest_inserted().
   std::uint64_t commit_number() const { return commit_number_; }
+  /// Ids up to this one count as inserted from now on.
+  Status reserve_ids(JobId up_to);
   JobId greatest_inserted() const { return greatest_id_; }
   int changes() const { return sqlite3_total_changes(db_); }
 

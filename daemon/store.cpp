@@ -81,7 +81,9 @@ Status Store::open_high_water(const std::string& state_dir) {
                 " acknowledged changes of jobs are missing";
   if (!missing_.empty()) missing_ = "the store was damaged: " + missing_;
   first_free_id_ = std::max(greatest, acknowledged) + 1;
-  return ok();
+  if (missing_.empty()) return ok();
+  // What was acknowledged before the loss stays taken, and the loss is told once.
+  return now([&](JobTable& table) { return table.reserve_ids(std::max(greatest, acknowledged)); });
 }
 
 Store::~Store() {
@@ -98,8 +100,7 @@ Store::~Store() {
 
 void Store::acknowledge() {
   high_water_->commit_number = table_->commit_number();
-  // Ids that were acknowledged before a loss stay taken, though the store does not know them.
-  high_water_->greatest_id = std::max(table_->greatest_inserted(), first_free_id_ - 1);
+  high_water_->greatest_id = table_->greatest_inserted();
   high_water_->magic = high_water_magic;
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);

@@ -17,5 +17,9 @@ done
 launcher=
 if command -v ccache >/dev/null; then launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
 cmake --preset dev $launcher >&2
-cmake --build build/dev --parallel "$(nproc)" --target tine tined tine_job_chaos >&2
-build/dev/tests/tine_job_chaos --seconds "$seconds" --seed "$seed"
+cmake --build build/dev --parallel "$(nproc)" --target tine tined tine_job_chaos shared_chaos >&2
+half=$(awk -v seconds="$seconds" 'BEGIN { print seconds / 2 }')
+code=0
+build/dev/tests/tine_job_chaos --seconds "$half" --seed "$seed" || code=1
+build/dev/tests/shared_chaos "$half" "$seed" || code=1
+exit "$code"

@@ -137,6 +137,7 @@ pid_t TestDaemon::pid() const {
 }
 
 void TestDaemon::start(const std::vector<std::string>& changes) {
+  if (daemon_.pid() > 0 && daemon_.has_ended()) daemon_.wait();  // its last thread holds the lock until then
   // A daemon that died unseen must not be replaced by one that a client starts.
   environment_.push_back("TINE_AUTOSTART=0");
   auto environment = environment_;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/base/unique_fd.hpp"
 
@@ -123,6 +124,36 @@ TEST_CASE("process tree: kill_by_token ends the job of this socket and number, a
                              ::waitpid(other_daemon.pid, nullptr, WNOHANG) == 0;
           ::kill(other_job.pid, SIGKILL);
           ::kill(other_daemon.pid, SIGKILL);
+          kill_strays();
+          return right ? 0 : 1;
+        }) == 0);
+}
+
+TEST_CASE("process tree: kill_by_token ends who has no environment and is of the leader's session") {
+  CHECK(in_child([] {
+          ::alarm(20);
+          if (!become_subreaper()) return 2;
+          const Tree job("exec setsid sh -c 'env -i sleep 60 & echo ready; wait'");
+          const ProcessId leader{job.pid, process_start_ticks(job.pid)};
+          const Tree other("echo ready; exec sleep 60");
+          kill_by_token("/no/such/socket", 1, {leader.pid, leader.start_ticks + 1});  // another of its number
+          const bool spared = process_start_ticks(job.pid) == leader.start_ticks;
+          kill_by_token("/no/such/socket", 1, leader);
+          const bool right = spared && job.is_all_gone() && ::waitpid(other.pid, nullptr, WNOHANG) == 0;
+          kill_strays();
+          return right ? 0 : 1;
+        }) == 0);
+}
+
+TEST_CASE("process tree: kill_orphans ends its children and what is below, but not the spared") {
+  CHECK(in_child([] {
+          ::alarm(20);
+          if (!become_subreaper()) return 2;
+          const Tree spared("sleep 60 & echo ready; wait");
+          const Tree orphan("setsid env -i sh -c 'trap \"\" TERM; sleep 60 & echo ready; wait' & wait");
+          kill_orphans({spared.pid});
+          const bool right =
+              children_of(::getpid()) == std::vector<pid_t>{spared.pid} && orphan.is_all_gone();
           kill_strays();
           return right ? 0 : 1;
         }) == 0);

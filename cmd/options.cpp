@@ -141,7 +141,9 @@ Status Options::scan_short(Scan& scan, std::string_view word) {
 Status Options::scan(Scan& scan) {
   while (scan.at < scan.words.size()) {
     const auto word = scan.words[scan.at];
-    const bool is_option = word.size() > 1 && word[0] == '-';
+    const bool is_number =
+        numbers_are_words_ && word.size() > 1 && (word[1] == '.' || (word[1] >= '0' && word[1] <= '9'));
+    const bool is_option = word.size() > 1 && word[0] == '-' && !is_number;
     if (word == "--" || (!is_option && stops_at_first_word_)) {
       const auto rest = scan.words.begin() + static_cast<std::ptrdiff_t>(scan.at + (word == "--" ? 1 : 0));
       free_words_.insert(free_words_.end(), rest, scan.words.end());

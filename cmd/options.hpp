@@ -41,6 +41,9 @@ class Options {
   /// The first word that is no option ends the options: the rest is a command.
   void stop_at_first_word() { stops_at_first_word_ = true; }
 
+  /// "-5" and "-.5" are words, not options.
+  void numbers_are_words() { numbers_are_words_ = true; }
+
   /// An exit code: the verb is over (help, or an error already told).
   std::optional<int> parse();
 
@@ -71,6 +74,7 @@ class Options {
   std::vector<Definition> definitions_;
   Words free_words_;
   bool stops_at_first_word_ = false;
+  bool numbers_are_words_ = false;
 };
 
 /// Tells a person on stderr, "tine VERB: what", and returns the exit code.

@@ -21,9 +21,14 @@ constexpr Verb verbs[] = {
     {"cancel", cancel, "never start a job, or end its whole process tree"},
     {"kill", kill, "send a signal to a job's main process"},
     {"pool", pool, "list, add, resize, close, open, join, terminate pools"},
+    {"array", array, "numbers in memory that all jobs share"},
+    {"dict", dict, "values by key, likewise"},
+    {"queue", queue, "values in order, likewise; with leases"},
+    {"lock", lock, "hold a lock while a command runs, or for a job"},
     {"status", status, "pools, workers, and jobs by state (also: tine alone)"},
     {"ping", ping, "whether the daemon answers"},
     {"shutdown", shutdown, "end the daemon"},
+    {"doctor", doctor, "look whether the shared memory is whole"},
 };
 
 std::size_t edits_between(std::string_view a, std::string_view b) {

@@ -22,6 +22,11 @@ int batch(Invocation&);
 int pool(Invocation&);
 int ping(Invocation&);
 int shutdown(Invocation&);
+int array(Invocation&);
+int dict(Invocation&);
+int queue(Invocation&);
+int lock(Invocation&);
+int doctor(Invocation&);
 
 struct Verb {
   std::string_view name;

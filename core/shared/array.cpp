@@ -30,10 +30,17 @@ Segment::Fill fill(char code, std::uint64_t count) {
 
 }  // namespace
 
-Result<Array> Array::create(const Folder& folder, const std::string& name, char code, std::uint64_t count) {
+Result<Array> Array::create(const Folder& folder, const std::string& name, char code, std::uint64_t count,
+                            const std::vector<Element>& elements) {
   const auto size = size_of(code, count);
   if (!size) return size.error();
-  auto segment = folder.create(Kind::array, name, *size, fill(code, count));
+  for (const auto& element : elements)
+    if (auto fits = check_element(code, element); !fits) return fits.error();
+  auto segment = folder.create(Kind::array, name, *size, [&](char* memory) {
+    fill(code, count)(memory);
+    for (std::size_t i = 0; i < elements.size() && i < count; ++i)
+      store_element(code, memory + array_data_offset + i * element_bytes(code), elements[i]);
+  });
   if (!segment) return segment.error();
   return Array(std::move(*segment));
 }

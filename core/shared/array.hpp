@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/shared/element.hpp"
 #include "core/shared/folder.hpp"
@@ -13,8 +14,10 @@ namespace tine::shared {
 /// writing. A writer that is killed leaves the old or the new value and no lock.
 class Array {
  public:
-  /// All elements are 0. Errors: Errc::usage for an unknown code; as Folder::create().
-  static Result<Array> create(const Folder& folder, const std::string& name, char code, std::uint64_t count);
+  /// `elements` first, the others 0. Errors: Errc::usage for an unknown code, or an element that does not
+  /// fit; as Folder::create().
+  static Result<Array> create(const Folder& folder, const std::string& name, char code, std::uint64_t count,
+                              const std::vector<Element>& elements = {});
   /// For this process and those that it forks later.
   static Result<Array> anonymous(char code, std::uint64_t count);
   /// Errors: Errc::absent; as Segment::attach().

@@ -336,6 +336,7 @@ RLock::State RLock::state() const {
     state.depth += nested ? nested->depth.load() : std::max<std::uint64_t>(1, lock.depth.load());
     owner = nested ? nested->parent.load() : 0;
   }
+  if (state.owner && lock.job_of.load() == state.owner) state.job = lock.job.load();
   for (const auto& place : lock.waiters) {
     const auto waiter = place.owner.load();
     if (waiter && is_alive(waiter)) ++state.waiters;

@@ -35,6 +35,7 @@ class RLock {
 
   struct State {
     Owner owner = 0;          ///< 0: free
+    Owner job = 0;            ///< the attempt it is in; 0: none
     std::uint64_t depth = 0;  ///< how often it is held, nested ones counted
     std::uint64_t waiters = 0;
   };

@@ -16,7 +16,11 @@ constexpr std::size_t unread_max_bytes = 1u << 20;
 ipc::JobRow row_of(const CallAnswer& answer, bool is_command) {
   ipc::JobRow row;
   row.outcome = is_command && answer.kind == AnswerKind::value ? decode_outcome(answer.bytes) : std::nullopt;
-  if (row.outcome) return row.state = row.outcome->state, row;
+  if (row.outcome) {
+    row.id = row.outcome->job;
+    row.state = row.outcome->state;
+    return row;
+  }
   Outcome end;
   end.state = answer.kind == AnswerKind::value ? JobState::succeeded : JobState::failed;
   end.reason = answer.kind == AnswerKind::value   ? Reason::exit

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "ipc/protocol.hpp"
 
@@ -30,8 +31,8 @@ TEST_CASE("codec: names the offset of what is no JSON, no UTF-8, or too deep") {
   CHECK(error_of("{\"a\":\"\xff\"}").code == parse_error);
   const std::string deep(limits::json_depth_max + 1, '[');
   CHECK(error_of(deep).message.find("offset 64") != std::string::npos);
-  CHECK_FALSE(too_deep_at(std::string(limits::json_depth_max, '[')));
-  CHECK_FALSE(too_deep_at("\"" + deep + "\""));
+  CHECK_FALSE(json_too_deep_at(std::string(limits::json_depth_max, '[')));
+  CHECK_FALSE(json_too_deep_at("\"" + deep + "\""));
 }
 
 TEST_CASE("codec: refuses what is no request, with the id where there is one") {

@@ -60,11 +60,16 @@ MapRun::MapRun(Services& given, std::shared_ptr<ipc::Channel> to, std::shared_pt
       is_command(runs_commands),
       records(gives_records) {}
 
-void MapRun::close() {
+void MapRun::end_calls() {
   if (std::exchange(closed, true)) return;
   services.jobs.calls().close(session);
+}
+
+void MapRun::close() {
+  end_calls();
   for (const std::uint64_t id : files)
     ::unlink((services.state_dir + "/output/" + std::to_string(id) + ".out").c_str());
+  files.clear();
   bell.ring();
 }
 

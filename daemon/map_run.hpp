@@ -17,7 +17,8 @@ struct MapRun : std::enable_shared_from_this<MapRun> {
          bool is_command, bool records);
 
   void take(const std::vector<CallSession::Answer>& answers);
-  void close();  ///< ends what runs, and forgets the outputs
+  void end_calls();  ///< what still runs is killed
+  void close();      ///< with the connection: the outputs go, too
 
   Services& services;
   std::shared_ptr<ipc::Channel> channel;

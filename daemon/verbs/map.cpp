@@ -103,8 +103,7 @@ Answer map_end(Call& call) {
   run->ended = true;
   while (!run->closed && run->session->unanswered() > 0) run->bell.wait();
   const bool cut = run->session->unanswered() > 0;
-  run->close();
-  call.map_run.reset();
+  run->end_calls();  // the outputs stay until the client has gone: it may be reading them
   if (cut) return make_error(Errc::try_later, "the daemon is shutting down");
   return ipc::OrderedJson::object();
 }

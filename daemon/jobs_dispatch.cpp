@@ -166,7 +166,9 @@ void Jobs::intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector
     });
   }
   failpoint("intent.stored");
-  for (std::size_t i = 0; i < ids.size(); ++i) make_ready(pool, ids[i], std::move(data[i]));
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    if (const LiveJob* job = find(ids[i]); job && job->phase == LiveJob::Phase::intending)
+      make_ready(pool, ids[i], std::move(data[i]));
   pump(pool);
 }
 

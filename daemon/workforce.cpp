@@ -240,6 +240,19 @@ void Workforce::watch_death(Worker& worker) {
                            });
 }
 
+bool Workforce::deliver_records(Worker& worker, const Spool::Offer& offer) {
+  bool witnessed = false;
+  for (const auto& record : worker.spool->unstored()) {
+    if (const auto outcome = decode_outcome(record.outcome_bytes))
+      witnessed |=
+          outcome->job == offer.job && outcome->attempt == offer.attempt && record.kind == offer.kind;
+    if (record.seq <= worker.seq_seen) continue;
+    worker.seq_seen = record.seq;
+    listener_.worker_ended(worker, record.kind, record.seq, record.outcome_bytes);
+  }
+  return witnessed;
+}
+
 void Workforce::settle(Worker& worker) {
   if (!worker.is_ours && worker.spool && worker.spool->worker_lives()) {
     // An adopted worker that still runs: one compare-and-swap decides who has what it was offered.
@@ -249,6 +262,8 @@ void Workforce::settle(Worker& worker) {
     worker.job = offer.state == Spool::OfferState::begun ? offer.job : 0;
     worker.attempt = offer.attempt;
     worker.kind = offer.kind;
+    // After the look at the offer: what it had begun and is no longer at has left its record by now.
+    (void)deliver_records(worker, offer);
     watch_death(worker);
     return;
   }
@@ -257,15 +272,7 @@ void Workforce::settle(Worker& worker) {
     auto offer = worker.spool->offer();
     if (offer.state == Spool::OfferState::offered) worker.spool->recall(offer.job);
     offer = worker.spool->offer();
-    bool witnessed = false;
-    for (const auto& record : worker.spool->unstored()) {
-      if (const auto outcome = decode_outcome(record.outcome_bytes))
-        witnessed |=
-            outcome->job == offer.job && outcome->attempt == offer.attempt && record.kind == offer.kind;
-      if (record.seq <= worker.seq_seen) continue;
-      worker.seq_seen = record.seq;
-      listener_.worker_ended(worker, record.kind, record.seq, record.outcome_bytes);
-    }
+    const bool witnessed = deliver_records(worker, offer);
     if (offer.state == Spool::OfferState::begun && !witnessed) {
       unwitnessed = offer;
       ++worker.seq_seen;  // stands for the end that has no record

@@ -112,6 +112,8 @@ class Workforce {
   void worker_said_hello(const std::shared_ptr<FrameLink>& link, std::string_view payload);
   void worker_frame(const std::string& key, FrameType type, std::string_view payload);
   void watch_death(Worker& worker);
+  /// Hands on the records that were not seen yet; true: one of all that lie there is the end of this offer.
+  bool deliver_records(Worker& worker, const Spool::Offer& offer);
   void kill_what_is_left(Worker& worker, JobId job);
   void forget_files(const std::string& key);
   void tell_stored(Worker& worker);

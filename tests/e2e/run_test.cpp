@@ -132,10 +132,13 @@ TEST_CASE("run: forwards signals to the job") {
 
 TEST_CASE("run: one that waits in line outlives tined and goes on with its caller's descriptors") {
   TestDaemon daemon;
-  const auto blockers = daemon.sh("for i in 1 2; do \"$tine\" submit -- sleep 600; done").out;
+  daemon.sh("for i in 1 2; do \"$tine\" submit -- sleep 600; done");
   auto piped = daemon.tine_running({"run", "--shell", "cat; echo err >&2; exit 5"}, "through\n");
   auto captured = daemon.tine_running({"run", "--json", "--", "cat"}, "kept\n");
-  CHECK(eventually([&] { return daemon.status()["jobs"]["queued"] == 2; }));
+  CHECK(eventually([&] {
+    const auto jobs = daemon.status()["jobs"];
+    return jobs["running"] == 2 && jobs["queued"] == 2;
+  }));
 
   daemon.restart();
   CHECK(daemon.tine({"cancel", "1", "2"}).exit_status == 0);
@@ -151,7 +154,10 @@ TEST_CASE("run: one that waits in line is cancelled when its caller does not com
   TestDaemon daemon;
   daemon.sh("for i in 1 2; do \"$tine\" submit -- sleep 600; done");
   auto caller = daemon.tine_running({"run", "--", "touch", daemon.path("ran")});
-  CHECK(eventually([&] { return daemon.status()["jobs"]["queued"] == 1; }));
+  CHECK(eventually([&] {
+    const auto jobs = daemon.status()["jobs"];
+    return jobs["running"] == 2 && jobs["queued"] == 1;
+  }));
 
   daemon.kill9();
   caller.kill(SIGKILL);

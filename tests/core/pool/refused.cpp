@@ -1,4 +1,5 @@
-// Each line marked `refused` must not compile; refused.sh looks for an error that names it.
+// Each line marked `refused` must not compile; refused.sh looks for an error that names it. One a line:
+// clang-format off
 #include <functional>
 #include <span>
 #include <string>

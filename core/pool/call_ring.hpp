@@ -18,9 +18,8 @@
 /// A call lies in a slot from its offer until its answer was taken; request and answer use the same place.
 /// The slot's `state` is the only truth about it, and each step is one store or one compare-and-swap:
 ///
-///     free --caller--> offered at N --the worker that wins--> begun by W --W--> value | error --caller-->
-///     free
-///                                                            \--caller, when W is dead--> died
+///     free --caller--> offered --the worker that wins--> begun by W --W--> value | error --caller--> free
+///                                                          \--caller, when W is dead--> died
 ///
 /// So a kill -9 at any point leaves one of these: `offered`, and another worker takes it; `begun by W`, and
 /// this one call has died; answered, and the answer is whole. Everything else is a hint that can be stale

@@ -14,7 +14,7 @@ struct Stay {
 
 Stay Foo(int) {
   const auto from = Clock::now();
-  std::this_thread::sleep_for(100ms);
+  std::this_thread::sleep_for(200ms);
   return {from, Clock::now()};
 }
 

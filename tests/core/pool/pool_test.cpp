@@ -161,7 +161,8 @@ TEST_CASE("pool: never more calls at once than workers, and all of them used") {
         int most = shared.most;
         while (now > most && !shared.most.compare_exchange_weak(most, now)) {
         }
-        sleep_ms(20);
+        eventually([] { return shared.most >= 5; });  // the first five wait for each other
+        sleep_ms(5);
         --shared.now;
       },
       std::vector<int>(20));
@@ -342,7 +343,8 @@ TEST_CASE("pool: imap goes on after an item that failed, imap_unordered gives al
     order.push_back(x);
     if (order.size() == 2) shared.go = 1;
   }
-  CHECK(order == std::vector{1, 2, 0});
+  CHECK(std::set(order.begin(), order.end()) == std::set{0, 1, 2});
+  CHECK(order.back() == 0);
   for (std::monostate nothing : pool.imap(sleep_ms, std::vector{0, 0})) CHECK(nothing == std::monostate{});
 }
 

@@ -120,10 +120,12 @@ class Handle {
   Handle& operator=(const Handle&) = delete;
   /// Only one whose transfer came to its end is used again.
   ~Handle() {
-    if (!handle_) return;
-    if (!is_whole || idle.all.size() >= idle_handles_max) return ::curl_easy_cleanup(handle_);
-    ::curl_easy_reset(handle_);
-    idle.all.push_back(handle_);
+    if (!is_whole || idle.all.size() >= idle_handles_max) {
+      ::curl_easy_cleanup(handle_);  // of nullptr: nothing
+    } else {
+      ::curl_easy_reset(handle_);
+      idle.all.push_back(handle_);
+    }
   }
   CURL* get() const { return handle_; }
   bool is_whole = false;
@@ -228,8 +230,8 @@ std::string from_environment(const char* name) {
 
 Functions::Function make_http_get() {
   ::curl_global_init(CURL_GLOBAL_DEFAULT);
-  Authorities authorities{from_environment("CURL_CA_BUNDLE"), from_environment("SSL_CERT_DIR")};
-  if (authorities.file.empty()) authorities.file = from_environment("SSL_CERT_FILE");
+  Authorities authorities{from_environment("SSL_CERT_FILE"), from_environment("SSL_CERT_DIR")};
+  if (authorities.file.empty()) authorities.file = from_environment("CURL_CA_BUNDLE");
   return [authorities](const std::string& args_json) { return http_get(authorities, args_json); };
 }
 

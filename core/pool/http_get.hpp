@@ -12,7 +12,7 @@ namespace tine {
 /// host, refused, broken off), SSLError, TooLarge, TooManyRedirects.
 ///
 /// In a task of a program with tine::coroutine it gives way; a kill or Timeout is thrown out of it. What
-/// CURL_CA_BUNDLE, else SSL_CERT_FILE, and SSL_CERT_DIR name in the environment at the time of this call is
+/// SSL_CERT_FILE, else CURL_CA_BUNDLE, and SSL_CERT_DIR name in the environment at the time of this call is
 /// taken as the authorities. Call it before the first thread or fork.
 Functions::Function make_http_get();
 

@@ -37,10 +37,17 @@ DescriptorWaits::DescriptorWaits() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
 int DescriptorWaits::arm(int fd) {
   epoll_event event{};
   event.events = EPOLLONESHOT;
-  for (const DescriptorWait* wait = by_fd_[fd]; wait; wait = wait->next) event.events |= wait->events;
+  for (const DescriptorWait* wait = by_fd_[fd].first; wait; wait = wait->next) event.events |= wait->events;
   event.data.fd = fd;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0) return 0;
-  if (errno == ENOENT && ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return 0;
+  bool& registered = by_fd_[fd].registered;
+  for (int tries = 0; tries < 2; ++tries) {
+    if (::epoll_ctl(epoll_.get(), registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) == 0) {
+      registered = true;
+      return 0;
+    }
+    if (errno != (registered ? ENOENT : EEXIST)) break;
+    registered = !registered;
+  }
   return errno;
 }
 
@@ -48,7 +55,7 @@ int DescriptorWaits::add(DescriptorWait& wait) {
   if (wait.fd < 0) return EBADF;
   if (by_fd_.size() <= static_cast<std::size_t>(wait.fd))
     by_fd_.resize(std::max<std::size_t>(wait.fd + 1, by_fd_.size() * 2));
-  DescriptorWait*& first = by_fd_[wait.fd];
+  DescriptorWait*& first = by_fd_[wait.fd].first;
   wait.before = nullptr;
   wait.next = first;
   if (first) first->before = &wait;
@@ -64,16 +71,18 @@ void DescriptorWaits::remove(DescriptorWait& wait) {
   if (!wait.linked) return;
   wait.linked = false;
   --waiting_;
-  (wait.before ? wait.before->next : by_fd_[wait.fd]) = wait.next;
+  (wait.before ? wait.before->next : by_fd_[wait.fd].first) = wait.next;
   if (wait.next) wait.next->before = wait.before;
 }
 
 void DescriptorWaits::closing(int fd) {
-  if (fd >= 0 && static_cast<std::size_t>(fd) < by_fd_.size()) wake(fd, ~0u);
+  if (fd < 0 || static_cast<std::size_t>(fd) >= by_fd_.size()) return;
+  wake(fd, ~0u);
+  by_fd_[fd].registered = false;
 }
 
 void DescriptorWaits::wake(int fd, std::uint32_t events) {
-  for (DescriptorWait *wait = by_fd_[fd], *next; wait; wait = next) {
+  for (DescriptorWait *wait = by_fd_[fd].first, *next; wait; wait = next) {
     next = wait->next;
     if (!(events & (wait->events | EPOLLERR | EPOLLHUP))) continue;
     remove(*wait);
@@ -88,7 +97,7 @@ bool DescriptorWaits::poll(Instant deadline) {
   for (int i = 0; i < count; ++i) {
     const int fd = events[i].data.fd;
     wake(fd, events[i].events);
-    if (by_fd_[fd]) arm(fd);  // the one shot was for somebody else
+    if (by_fd_[fd].first) arm(fd);  // the one shot was for somebody else
   }
   return true;
 }

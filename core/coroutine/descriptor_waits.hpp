@@ -40,7 +40,11 @@ class DescriptorWaits {
   int arm(int fd);
   void wake(int fd, std::uint32_t events);
   UniqueFd epoll_;
-  std::vector<DescriptorWait*> by_fd_;
+  struct Descriptor {
+    DescriptorWait* first = nullptr;
+    bool registered = false;  ///< likely; saves a system call where it is right
+  };
+  std::vector<Descriptor> by_fd_;
   std::size_t waiting_ = 0;
 };
 

@@ -120,22 +120,40 @@ void begin(Core& core) {
   return target;
 }
 
+inline bool is_plain(const Core& self, const Core& target) {
+  return target.root == self.root && !self.must_exit && target.context && &target != &self;
+}
+
+/// Goes on in `target`, which has what it is passed, until someone comes back.
+inline void enter(Core& self, Core& target) {
+  target.context->enter();
+  free_ended();
+  if (self.thrown) [[unlikely]]
+    std::rethrow_exception(std::exchange(self.thrown, nullptr));
+}
+
 }  // namespace
 
 Json GreenletRef::switch_to(Json value) const {
   Core& self = running_core();
   Core* target = core_.get();
-  if (target->root != self.root || self.must_exit || !target->context || target == &self) [[unlikely]] {
+  if (!is_plain(self, *target)) [[unlikely]] {
     target = find_target(self, target, nullptr);
     if (!target) return value;
   }
   target->passed.swap(value);
-  target->context->enter();
-  free_ended();
-  if (self.thrown) [[unlikely]]
-    std::rethrow_exception(std::exchange(self.thrown, nullptr));
+  enter(self, *target);
   value.swap(self.passed);
   return value;
+}
+
+Json GreenletRef::switch_to() const {
+  Core& self = running_core();
+  Core* const target = core_.get();
+  if (!is_plain(self, *target)) [[unlikely]]
+    return switch_to(nullptr);
+  enter(self, *target);
+  return std::move(self.passed);
 }
 
 Json GreenletRef::throw_into(std::exception_ptr exception) const {
@@ -143,9 +161,8 @@ Json GreenletRef::throw_into(std::exception_ptr exception) const {
   Core* const target = find_target(self, core_.get(), exception);
   if (!target) return nullptr;
   target->thrown = std::move(exception);
-  target->context->enter();
-  free_ended();
-  return self.arrive();
+  enter(self, *target);
+  return std::move(self.passed);
 }
 
 bool GreenletRef::dead() const { return core_->is_dead; }

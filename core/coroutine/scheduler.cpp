@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -40,27 +39,15 @@ Instant now() {
   return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
 }
 
-/// Ends the thread's scheduler with the thread.
-struct ThreadScheduler {
-  std::unique_ptr<Scheduler> scheduler;
-  ThreadScheduler() {
-    scheduler.reset(new Scheduler);
-    of_thread = scheduler.get();
-  }
-  ~ThreadScheduler() {
-    scheduler.reset();
-    of_thread = nullptr;
-  }
-};
-
 namespace {
-thread_local std::unique_ptr<ThreadScheduler> holder;
+thread_local std::unique_ptr<Scheduler> holder;  // ends it with its thread
 }
 
 Scheduler& Scheduler::here() {
   if (!of_thread) {
     Context::current();  // what is made first goes last
-    holder = std::make_unique<ThreadScheduler>();
+    holder.reset(new Scheduler);
+    of_thread = holder.get();
   }
   return *of_thread;
 }
@@ -68,7 +55,7 @@ Scheduler& Scheduler::here() {
 Scheduler* Scheduler::existing() { return of_thread; }
 Party* Scheduler::running_task() { return task_that_runs; }
 
-Scheduler::Scheduler() : pid_(::getpid()) {
+Scheduler::Scheduler() {
   static const int once = ::pthread_atfork(nullptr, nullptr, &Scheduler::forget_in_child);
   (void)once;
 }
@@ -77,21 +64,22 @@ Scheduler::Scheduler() : pid_(::getpid()) {
 void Scheduler::forget_in_child() {
   if (!of_thread) return;
   of_thread->descriptors_.close();
-  static std::atomic<ThreadScheduler*> left_behind;
+  of_thread->left_behind_ = true;
+  static std::atomic<Scheduler*> left_behind;
   left_behind = holder.release();
   of_thread = nullptr;
   task_that_runs = nullptr;
 }
 
 Scheduler::~Scheduler() {
-  if (pid_ != ::getpid()) return;
   for (Party* party = alive_; party; party = party->alive_next) {
     party->killed = true;
     party->interrupt();
   }
-  if (!alive_) return;
   closing_ = true;
-  wait(now() + farewell_ns, {.interrupts = false});  // their cleaning up may wait too, but not for ever
+  // Their cleaning up may wait too, but not for ever.
+  if (alive_) wait(now() + farewell_ns, {.interrupts = false});
+  of_thread = nullptr;  // close(), of its own epoll too, asks it
 }
 
 void Scheduler::enqueue(Party& party) {
@@ -235,7 +223,7 @@ Context* Scheduler::run_task(void* argument) {
   } catch (...) {
     task.failure = std::current_exception();
   }
-  if (party.scheduler.pid_ != ::getpid()) std::terminate();  // a forked child left the task's function
+  if (party.scheduler.left_behind_) std::terminate();  // a forked child left the task's function
   task.ended = true;
   return party.scheduler.hub_;
 }

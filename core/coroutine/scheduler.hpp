@@ -105,7 +105,6 @@ class Scheduler {
   static Context* run_task(void* party);
   static void forget_in_child();
   static void deadline_passed(Timer& timer);
-  friend struct ThreadScheduler;
 
   Party program_{*this};
   Party* running_ = &program_;
@@ -117,7 +116,7 @@ class Scheduler {
   TimerHeap timers_;
   DescriptorWaits descriptors_;
   bool closing_ = false;
-  int pid_;
+  bool left_behind_ = false;  ///< a fork's child has it, and never runs it
 };
 
 }  // namespace tine

@@ -1,6 +1,7 @@
 #include "core/coroutine/stack.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <new>
 #include <vector>
@@ -21,8 +22,9 @@ struct Cache {
   std::vector<char*> bottoms;
   bool closed = false;
   ~Cache() {
-    for (char* bottom : bottoms) unmap(bottom);
     closed = true;
+    if (::gettid() == ::getpid()) return;  // the process ends
+    for (char* bottom : bottoms) unmap(bottom);
   }
 };
 thread_local Cache cache;

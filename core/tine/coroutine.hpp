@@ -462,7 +462,8 @@ class GreenletRef {
   /// first time. Returns what is passed when someone switches back here. Of a dead one: its parent.
   /// Throws what is thrown into this one meanwhile, and std::logic_error for a greenlet of another task or
   /// thread.
-  Json switch_to(Json value = nullptr) const;
+  Json switch_to(Json value) const;
+  Json switch_to() const;  ///< with null
   /// As switch_to(), but the exception is thrown there. One that has not begun dies of it at once.
   Json throw_into(std::exception_ptr exception) const;
   template <class E>

@@ -20,6 +20,7 @@ cmake -G "$generator" -S "$here" -B "$folder/by_cmake" -DCMAKE_PREFIX_PATH="$fol
   -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_CXX_FLAGS="$flags" >"$folder/log" || { cat "$folder/log"; exit 1; }
 cmake --build "$folder/by_cmake" >"$folder/log" || { cat "$folder/log"; exit 1; }
 check "$folder/by_cmake/example"
+[ "$(timeout 10 "$folder/by_cmake/example_coroutine")" = y ] || { echo "tine::coroutine does not give way"; exit 1; }
 
 command -v pkg-config >/dev/null || { echo "SKIPPED: there is no pkg-config"; exit 77; }
 PKG_CONFIG_PATH=$(dirname "$(find "$folder/moved" -name tine.pc)"):${PKG_CONFIG_PATH-}
@@ -27,6 +28,10 @@ export PKG_CONFIG_PATH
 # shellcheck disable=SC2046,SC2086  # lists of words
 "$cxx" -std=c++20 $flags "$here/example.cpp" -o "$folder/example" $(pkg-config --cflags --libs tine)
 check "$folder/example"
+# shellcheck disable=SC2046,SC2086
+"$cxx" -std=c++20 $flags "$here/example_coroutine.cpp" -o "$folder/example_coroutine" \
+  $(pkg-config --cflags --libs tine-coroutine)
+[ "$(timeout 10 "$folder/example_coroutine")" = y ] || { echo "tine-coroutine does not give way"; exit 1; }
 # shellcheck disable=SC2046,SC2086
 for package in tine-module tine; do
   "$cxx" -std=c++20 -shared -fPIC $flags "$here/example_module.cpp" -o "$folder/libfoo.so" \

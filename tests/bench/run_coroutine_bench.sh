@@ -1,0 +1,63 @@
+#!/bin/sh
+# Coroutines beside Boost.Context, Asio, greenlet and gevent, in interleaved rounds; only the ratios mean something.
+# run_coroutine_bench.sh BUILD. gevent's rows need the package python3-gevent.
+set -eu
+build=$(cd "${1:?BUILD}" && pwd)
+bench=$build/tests/bench/coroutine_bench
+gevent=$(cd "$(dirname "$0")" && pwd)/gevent_bench.py
+rounds=${TINE_BENCH_ROUNDS:-5}
+urls=${TINE_BENCH_URLS:-1000}
+python=/usr/bin/python3
+has_gevent=
+if "$python" -c 'import gevent' 2>/dev/null; then has_gevent=1; fi
+
+folder=$(mktemp -d)
+server=
+clean_up() {
+  [ -z "$server" ] || kill "$server" 2>/dev/null || true
+  rm -rf "$folder"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+"$bench" serve >"$folder/port" &
+server=$!
+tries=0
+until [ -s "$folder/port" ]; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 200 ] || exit 69
+  sleep 0.05
+done
+port=$(cat "$folder/port")
+
+round=0
+while [ "$round" -lt "$rounds" ]; do
+  round=$((round + 1))
+  "$bench" switch >>"$folder/switch"
+  "$bench" tasks >>"$folder/tasks"
+  "$bench" asio "$port" "$urls" >>"$folder/asio"
+  "$bench" urls "$port" "$urls" >>"$folder/urls"
+  if [ -n "$has_gevent" ]; then
+    "$python" "$gevent" switch >>"$folder/gevent_switch"
+    "$python" "$gevent" tasks >>"$folder/gevent_tasks"
+    "$python" "$gevent" urls "$port" "$urls" >>"$folder/gevent_urls"
+  fi
+done
+
+median() { awk -v c="$2" '{ print $c }' "$folder/$1" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+row() { # NAME A B GATE
+  printf '%-66s %8s   %s\n' "$1" "$(awk -v a="$2" -v b="$3" 'BEGIN { printf "%.3f", a / b }')" "$4"
+}
+bare=$(median switch 1)
+row "fiber switch: time against bare Boost.Context" "$(median switch 2)" "$bare" "<= 2"
+row "greenlet switch with a JSON value: time against bare Boost.Context" "$(median switch 3)" "$bare" ""
+row "$urls URLs of 50 ms: time against Asio callbacks" "$(median urls 2)" "$(median asio 2)" "<= 1.25"
+row "$urls URLs, the first in a process: time against Asio callbacks" "$(median urls 1)" "$(median asio 1)" ""
+if [ -n "$has_gevent" ]; then
+  row "fiber switch: speed against Python's greenlet" "$(median gevent_switch 1)" "$(median switch 2)" ">= 10"
+  row "greenlet switch: speed against Python's greenlet" "$(median gevent_switch 1)" "$(median switch 3)" ">= 10"
+  row "10,000 tasks that yield once: speed against gevent" "$(median gevent_tasks 2)" "$(median tasks 2)" ">= 10"
+  row "10,000 tasks, the first time in a process: speed against gevent" "$(median gevent_tasks 1)" "$(median tasks 1)" ""
+  row "$urls URLs of 50 ms: time against gevent" "$(median urls 2)" "$(median gevent_urls 2)" "<= 0.5"
+  row "$urls URLs of 50 ms: memory against gevent" "$(median urls 3)" "$(median gevent_urls 3)" "<= 0.4"
+fi

@@ -15,10 +15,12 @@
 #include "core/base/text.hpp"
 #include "core/pool/daemon_link.hpp"
 #include "core/pool/worker_protocol.hpp"
+#include "core/shared/element.hpp"
 #include "daemon/config.hpp"
 #include "daemon/frame_link.hpp"
 #include "ipc/codec.hpp"
 #include "ipc/line_frame.hpp"
+#include "ipc/wire_text.hpp"
 
 namespace tine::fuzz {
 namespace {
@@ -175,6 +177,20 @@ void text(const std::string& input) {
   must(*base64_decode(base64_encode(input)) == input, "anything survives base64");
   if (is_utf8(input)) (void)ipc::Json(input).dump();
   (void)ipc::bytes_to_json(input).dump();
+  for (const char code : std::string_view("cubBhHiIlLfd")) {
+    const auto element = shared::parse_element(code, input);
+    if (!element) continue;
+    const auto written = shared::format_element(code, *element);
+    const auto again = shared::parse_element(code, written);
+    must(again && shared::format_element(code, *again) == written, "an element survives being written");
+  }
+  std::string on_the_wire;
+  ipc::append_wire(on_the_wire, input);
+  const auto back = ipc::bytes_from_json(ipc::Json::parse(on_the_wire), "text");
+  if (input.find('\0') == std::string::npos)
+    must(back && *back == input, "any bytes but NUL survive the wire");
+  else
+    must(!back, "a NUL is refused");
   (void)glob_matches(input.substr(0, 40), "a job's name");
 }
 

@@ -1,10 +1,11 @@
 #include "cmd/shared_state.hpp"
 
+#include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
 #include "core/base/state_folder.hpp"
 #include "core/base/text.hpp"
-#include "core/shared/catalogue.hpp"
+#include "core/shared/job_mark.hpp"
 
 namespace tine::cmd {
 
@@ -17,14 +18,10 @@ Result<shared::Folder> shared_folder(const Invocation& invocation) {
 Result<Json> parse_value(std::string_view word, ValueWish wish) {
   const std::string text(word);
   if (wish == ValueWish::json_or_string) {
-    bool too_deep = false;
-    const auto bound = [&](int depth, Json::parse_event_t, Json&) {
-      return !(too_deep |= depth > limits::json_depth_max);
-    };
-    auto value = Json::parse(text, bound, /*allow_exceptions=*/false);
-    if (too_deep)
+    if (json_too_deep_at(text))
       return make_error(Errc::usage, "a value is nested too deep; allowed: " +
                                          std::to_string(limits::json_depth_max) + " levels");
+    auto value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!value.is_discarded()) return value;
   }
   if (!is_utf8(word)) return make_error(Errc::usage, "a value is neither JSON nor UTF-8; allowed: either");
@@ -66,7 +63,7 @@ Result<shared::Owner> job_that_takes(const shared::Folder& folder, std::string_v
   if (job == 0)
     return make_error(Errc::usage, std::string(what) +
                                        " belongs to a job; allowed: inside of one (TINE_JOB_ID is not set)");
-  if (auto marked = shared::mark_job(folder, job); !marked) return marked.error();
+  if (auto marked = shared::mark_job(folder.path(), job); !marked) return marked.error();
   return job;
 }
 

@@ -19,6 +19,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::uint64_t shared_memory_bytes_max = 1ull << 40;
+
 /// One config text being checked: turns keys into places for messages.
 class Reader {
  public:
@@ -50,6 +52,17 @@ class Reader {
       return wrong(
           key, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(greatest));
     return value.get<std::uint64_t>();
+  }
+
+  Result<std::uint64_t> size(const Json& object, const std::string& key, std::uint64_t fallback) const {
+    if (!object.contains(key)) return fallback;
+    const Json& value = object[key];
+    const auto bytes = value.is_string()            ? parse_size_bytes(value.get<std::string>())
+                       : value.is_number_unsigned() ? Result<std::uint64_t>(value.get<std::uint64_t>())
+                                                    : Result<std::uint64_t>(make_error(Errc::usage, ""));
+    if (!bytes || *bytes == 0 || *bytes > shared_memory_bytes_max)
+      return wrong(key, "must be a size from 1 to 1024G: 64K 10M 2G or bytes");
+    return *bytes;
   }
 
   Result<double> duration(const Json& object, const std::string& key, double fallback) const {
@@ -124,11 +137,14 @@ Status read_rest(const Reader& reader, const Json& root, Config& config) {
   }
   auto keep = reader.number(root, "keep_jobs", config.keep_jobs, 1, 1'000'000'000);
   if (!keep) return keep.error();
+  auto shared = reader.size(root, "shared_memory_bytes", config.shared_memory_bytes);
+  if (!shared) return shared.error();
   auto drain = reader.duration(root, "drain_timeout", config.drain_timeout_s);
   if (!drain) return drain.error();
   auto callback = reader.duration(root, "callback_timeout", config.callback_timeout_s);
   if (!callback) return callback.error();
   config.keep_jobs = *keep;
+  config.shared_memory_bytes = *shared;
   config.drain_timeout_s = *drain;
   config.callback_timeout_s = *callback;
   return ok();
@@ -166,8 +182,8 @@ Result<Config> parse_config(const std::string& text, const std::string& path) {
   }
   if (!root.is_object()) return make_error(Errc::usage, path + ":1: must be one JSON object");
   Config config;
-  if (auto s = reader.refuse_unknown(
-          root, {"pools", "modules", "durability", "keep_jobs", "drain_timeout", "callback_timeout"});
+  if (auto s = reader.refuse_unknown(root, {"pools", "modules", "durability", "keep_jobs",
+                                            "shared_memory_bytes", "drain_timeout", "callback_timeout"});
       !s)
     return s.error();
   if (auto s = read_pools(reader, root, config); !s) return s.error();

@@ -11,6 +11,7 @@
 #include "core/base/clock.hpp"
 #include "daemon/server.hpp"
 #include "daemon/services.hpp"
+#include "daemon/shared_state.hpp"
 
 namespace tine {
 namespace {
@@ -59,6 +60,10 @@ class Daemon {
     Status started = jobs_.recover();
     if (started) started = workforce_.start();
     if (!started) return started;
+    shared_state_ = std::make_unique<SharedState>(options_.state_dir, options_.socket_path,
+                                                  config_.shared_memory_bytes, jobs_.running_attempts());
+    jobs_.on_attempt_end(
+        [this](JobId id, std::uint32_t attempt) { shared_state_->attempt_ended(id, attempt); });
     jobs_.on_zygote([this, &started] {
       const std::string& failure = jobs_.zygote_failure();
       if (listening_) {
@@ -79,6 +84,7 @@ class Daemon {
     loop_.run();
     server_.stop();
     workforce_.stop(!leaving_jobs_);
+    shared_state_.reset();
     store_.reset();  // its thread commits what it was given
     return started;
   }
@@ -144,6 +150,7 @@ class Daemon {
   const Config& config_;
   const DaemonOptions& options_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<SharedState> shared_state_;
   Waiters waiters_;
   Jobs jobs_;
   Workforce workforce_;

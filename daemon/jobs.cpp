@@ -71,6 +71,13 @@ std::vector<JobId> Jobs::jobs_of(const Pool& pool) const {
   return ids;
 }
 
+std::set<std::pair<JobId, std::uint32_t>> Jobs::running_attempts() const {
+  std::set<std::pair<JobId, std::uint32_t>> attempts;
+  for (const auto& [id, job] : live_)
+    if (job.phase == LiveJob::Phase::running) attempts.insert({id, job.attempt});
+  return attempts;
+}
+
 bool Jobs::is_idle() const {
   return callbacks_->running() == 0 && calls_.is_empty() && unknown_work().empty() &&
          std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
@@ -265,6 +272,7 @@ void Jobs::worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const
 void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Status)> done) {
   LiveJob& job = live_[id];
   if (job.phase == LiveJob::Phase::running) {
+    if (attempt_end_) attempt_end_(id, outcome.attempt);
     --job.pool->running;
     job.worker = nullptr;
   } else {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -109,6 +110,11 @@ class Jobs final : public Workforce::Listener {
   void cancel_running(double kill_after_s);
   /// Rung whenever a job ends: for who waits for a pool or the whole to be empty.
   void on_any_end(std::function<void()> hook) { any_end_ = std::move(hook); }
+  /// Called when an attempt that was started has ended, before its end is stored.
+  void on_attempt_end(std::function<void(JobId, std::uint32_t attempt)> hook) {
+    attempt_end_ = std::move(hook);
+  }
+  std::set<std::pair<JobId, std::uint32_t>> running_attempts() const;
   bool zygote_ready_once() const { return zygote_ready_; }
   const std::string& zygote_failure() const { return zygote_failure_; }
   void on_zygote(std::function<void()> hook) { zygote_hook_ = std::move(hook); }
@@ -168,6 +174,7 @@ class Jobs final : public Workforce::Listener {
   bool zygote_ready_ = false;
   std::string zygote_failure_;
   std::function<void()> any_end_;
+  std::function<void(JobId, std::uint32_t)> attempt_end_;
   std::function<void()> zygote_hook_;
 };
 

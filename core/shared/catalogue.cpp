@@ -1,25 +1,13 @@
 #include "core/shared/catalogue.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <filesystem>
-
-#include "core/base/file.hpp"
 #include "core/shared/array.hpp"
 #include "core/shared/dict.hpp"
+#include "core/shared/job_mark.hpp"
 #include "core/shared/queue.hpp"
 #include "core/shared/rlock.hpp"
 
 namespace tine::shared {
 namespace {
-
-constexpr char mark_prefix[] = ".job.";
-
-std::string mark_path(const std::string& shared, Owner job) {
-  return shared + "/" + mark_prefix + std::to_string(job_of(job)) + "." + std::to_string(attempt_of(job));
-}
 
 Deadline soon() { return Clock::now() + patience; }
 
@@ -31,21 +19,6 @@ void free_all(const Folder& folder, Owner job) {
   for (const auto& name : folder.names(Kind::queue)) {
     if (auto queue = Queue::open(folder, name)) (void)queue->return_leases(job, soon());
   }
-}
-
-std::vector<Owner> marked_jobs(const Folder& folder) {
-  std::vector<Owner> jobs;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(folder.path(), error), end; !error && entry != end;
-       entry.increment(error)) {
-    const auto name = entry->path().filename().string();
-    unsigned long long id = 0;
-    unsigned attempt = 0;
-    if (name.starts_with(mark_prefix) &&
-        std::sscanf(name.c_str() + sizeof mark_prefix - 1, "%llu.%u", &id, &attempt) == 2)
-      jobs.push_back(owner_of_job(id, attempt));
-  }
-  return jobs;
 }
 
 Status check_one(const Folder& folder, Kind kind, const std::string& name) {
@@ -72,19 +45,12 @@ Status check_one(const Folder& folder, Kind kind, const std::string& name) {
 
 }  // namespace
 
-Status mark_job(const Folder& folder, Owner job) {
-  const auto path = mark_path(folder.path(), job);
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  return fd ? ok() : Status(creation_error(errno_error("create " + path)));
-}
-
 bool end_job(const std::string& state_dir, Owner job) {
-  const auto mark = mark_path(state_dir + "/shared", job);
-  if (::access(mark.c_str(), F_OK) < 0) return false;
+  if (!has_mark(state_dir + "/shared", job)) return false;
   const auto folder = Folder::open(state_dir);
   if (!folder) return false;
   free_all(*folder, job);
-  ::unlink(mark.c_str());
+  remove_mark(folder->path(), job);
   return true;
 }
 
@@ -94,7 +60,7 @@ std::vector<std::string> recover(const std::string& state_dir, const std::functi
   std::vector<std::string> lines;
   for (const auto& name : folder->drop_stale())
     lines.push_back("shared memory: " + name + " was of another boot of this machine and is gone");
-  for (const auto job : marked_jobs(*folder)) {
+  for (const auto job : marked_jobs(folder->path())) {
     if (!is_running(job)) end_job(state_dir, job);
   }
   free_all(*folder, 0);

@@ -12,10 +12,6 @@ namespace tine::shared {
 
 inline constexpr std::chrono::milliseconds patience{1000};
 
-/// An attempt that takes something which outlives its processes leaves a mark first, so that the end of an
-/// attempt that did not costs one system call. Errors: errno of creating a file.
-Status mark_job(const Folder& folder, Owner job);
-
 /// Frees the locks and returns the leases of an attempt that has ended. False: it had left no mark, nothing
 /// was to do.
 bool end_job(const std::string& state_dir, Owner job);

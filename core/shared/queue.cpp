@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/pool/wait_word.hpp"
+#include "core/shared/job_mark.hpp"
 #include "core/shared/step.hpp"
 
 namespace tine::shared {
@@ -219,6 +220,9 @@ Result<std::string> Queue::get(Deadline deadline) {
 }
 
 Result<Queue::Lease> Queue::take(const LeaseOwner& owner, Deadline deadline) {
+  if (owner.job && folder_) {
+    if (auto marked = mark_job(folder_->path(), owner.job); !marked) return marked.error();
+  }
   const auto first = lock_for_item(deadline);
   if (!first) return first.error();
   auto& block = heap_.at(*first);

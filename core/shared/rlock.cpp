@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <thread>
 
+#include "core/base/file.hpp"
 #include "core/pool/wait_word.hpp"
+#include "core/shared/job_mark.hpp"
 #include "core/shared/step.hpp"
 
 namespace tine::shared {
@@ -73,8 +75,12 @@ void RLock::become_base(Owner self, bool after_death) {
   lock.nonce.store(nonce_of_program(), std::memory_order_relaxed);
   if (is_named_) {
     lock.job_of.store(0);
-    lock.job.store(this_job());
+    const auto job = this_job();
+    lock.job.store(job);
     lock.job_of.store(self);
+    // A function's worker lives on after the job. If the mark cannot be made, the lock is free at the
+    // worker's end.
+    if (job) (void)mark_job(parent_folder(segment_->path()), job);
   }
   step("lock owned");
 }

@@ -1,5 +1,5 @@
-# S03 to S08: shared data, as C++ programs against what the Python programs print.
-foreach(seed s03_array s04_types s05_dict s06_queue s07_back s08_rlock)
+# S03 to S06 and S08: shared data, as C++ programs against what the Python programs print.
+foreach(seed s03_array s04_types s05_dict s06_queue s08_rlock)
   add_executable(${seed} ${CMAKE_CURRENT_LIST_DIR}/${seed}.cpp)
   target_link_libraries(${seed} PRIVATE tine_shared tine_warnings)
   set(expected ${CMAKE_CURRENT_LIST_DIR}/${seed}.expected)
@@ -8,4 +8,15 @@ foreach(seed s03_array s04_types s05_dict s06_queue s07_back s08_rlock)
   endif()
   add_test(NAME seed_${seed} COMMAND ${CMAKE_CURRENT_LIST_DIR}/compare.sh $<TARGET_FILE:${seed}> ${expected})
   set_tests_properties(seed_${seed} PROPERTIES TIMEOUT 60 LABELS seeds)
+endforeach()
+
+# The same from the shell: jobs of a daemon, and the client's verbs.
+foreach(seed s03_array s04_types s05_dict s06_queue s08_rlock)
+  set(expected ${CMAKE_CURRENT_LIST_DIR}/${seed}.expected)
+  if(seed STREQUAL "s08_rlock")
+    set(expected ${CMAKE_CURRENT_LIST_DIR}/check_blocks.awk)
+  endif()
+  add_test(NAME seed_${seed}_shell
+    COMMAND ${CMAKE_CURRENT_LIST_DIR}/with_daemon.sh $<TARGET_FILE_DIR:tine> ${CMAKE_CURRENT_LIST_DIR}/${seed}.sh ${expected})
+  set_tests_properties(seed_${seed}_shell PROPERTIES TIMEOUT 120 LABELS seeds)
 endforeach()

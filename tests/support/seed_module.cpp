@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <tine/module.hpp>
+#include <tine/shared.hpp>
 
 TINE_MODULE(m) {
   m.function("foo", [](int i) {
@@ -21,4 +22,11 @@ TINE_MODULE(m) {
     return static_cast<int>(pid);
   });
   m.function("fail", [](const std::string& why) -> int { throw std::runtime_error(why); });
+  m.function("shared_add",
+             [](std::string name, int n) { return tine::SharedArray<int>::open(name).add(0, n); });
+  m.function("shared_leave_locked", [](std::string name) {
+    static auto lock = tine::RLock::open(name);
+    lock.acquire();
+    return true;
+  });
 }

@@ -34,6 +34,9 @@
 /// ppoll or pselect is looked at every 50 ms. close() wakes the tasks that wait for the descriptor;
 /// close_range, dup2 and other threads' closes do not.
 ///
+/// A signal ends sleeps, polls and calls with a time limit with EINTR; other calls too, if a handler of the
+/// program is installed without SA_RESTART (which one ran cannot be known).
+///
 /// A stack has 256 KiB and a guard page: running over it is a SIGSEGV. fork(): the child has the calling task
 /// alone, as its program; it must not return from the task's function.
 namespace tine {

@@ -41,7 +41,7 @@ TEST_CASE("shared state: a job's lock is held to its end, by all of it, and no l
   TestDaemon daemon;
   CHECK(daemon.tine({"lock", "acquire", "l"}).exit_status == 2);
   const auto id =
-      daemon.submit({"--shell", "$tine lock acquire l && $tine lock run l -- touch held; sleep 60"});
+      daemon.submit({"--shell", "$tine lock acquire l && $tine lock run l -- touch $dir/held; sleep 60"});
   REQUIRE(eventually([&] { return ::access(daemon.path("held").c_str(), F_OK) == 0; }));
   const auto list = json_lines(daemon.tine({"lock", "list", "--json"}).out);
   REQUIRE(list.size() == 1);
@@ -80,7 +80,7 @@ TEST_CASE("shared state: a killed lock run takes its command's whole tree along,
   TestDaemon daemon;
   auto running = daemon.tine_running(
       {"lock", "run", "l", "--", "sh", "-c",
-       "(trap '' TERM HUP; sleep 60; touch late) & setsid sleep 60 & echo $! >pid; wait"});
+       "(trap '' TERM HUP; sleep 60; touch $dir/late) & setsid sleep 60 & echo $! >$dir/pid; wait"});
   REQUIRE(eventually([&] { return !read_whole_file(daemon.path("pid")).empty() && !is_free(daemon, "l"); }));
   const pid_t deep = std::stoi(read_whole_file(daemon.path("pid")));
   running.kill(SIGKILL);

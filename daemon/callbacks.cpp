@@ -28,6 +28,7 @@ JobSpec callback_spec(const JobSpec& job, double timeout_s) {
 }  // namespace
 
 void Callbacks::add(JobId id) {
+  if (running_.contains(id)) return;  // it runs, or its end is on the way to the disk
   waiting_.push_back(id);
   pump();
 }
@@ -113,6 +114,7 @@ void Callbacks::begin(const std::string& keeper_key, JobId id) {
 void Callbacks::ended(Worker& keeper, std::uint64_t seq, const Outcome& outcome) {
   failpoint("callback.ended");
   const JobId id = outcome.job;
+  running_.try_emplace(id, 1);  // one of an earlier daemon, whose keeper has ended
   const bool succeeded = outcome.state == JobState::succeeded;
   std::optional<int> exit_code = outcome.exit_code;
   if (!exit_code && outcome.signal) exit_code = 128 + *outcome.signal;
@@ -128,6 +130,7 @@ void Callbacks::ended(Worker& keeper, std::uint64_t seq, const Outcome& outcome)
         }
         failpoint("callback.stored");
         workforce_->stored(key, seq);
+        if (any_end_) any_end_();
       });
 }
 

@@ -19,6 +19,7 @@ class Callbacks {
   Callbacks(asio::io_context& loop, Store& store, std::string state_dir, double timeout_s)
       : loop_(loop), store_(store), state_dir_(std::move(state_dir)), timeout_s_(timeout_s) {}
   void use(Workforce& workforce) { workforce_ = &workforce; }
+  void on_any_end(std::function<void()> hook) { any_end_ = std::move(hook); }
 
   void add(JobId id);
   /// A living worker of an earlier daemon runs this one.
@@ -41,6 +42,7 @@ class Callbacks {
   std::string state_dir_;
   double timeout_s_;
   Workforce* workforce_ = nullptr;
+  std::function<void()> any_end_;
   std::deque<JobId> waiting_;
   std::map<JobId, int> running_;
   std::uint32_t keepers_ = 0;

@@ -164,7 +164,9 @@ Result<std::shared_ptr<CallSession>> Calls::open(CallSession::Plan plan) {
   return session;
 }
 
-void Calls::close(const std::shared_ptr<CallSession>& session) { sessions_.erase(session->id()); }
+void Calls::close(const std::shared_ptr<CallSession>& session) {
+  if (sessions_.erase(session->id()) > 0 && any_end_) any_end_();
+}
 
 bool Calls::wants_workers(const std::string& pool) const {
   return std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& entry) {

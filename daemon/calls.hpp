@@ -97,6 +97,8 @@ class Calls {
   /// Rung when a session of this pool has something for workers to do.
   void on_want(std::function<void(const std::string& pool)> hook) { want_ = std::move(hook); }
 
+  void on_any_end(std::function<void()> hook) { any_end_ = std::move(hook); }
+
   /// Errors: no memory or descriptors for the ring.
   Result<std::shared_ptr<CallSession>> open(CallSession::Plan plan);
   /// What runs for it is killed with its worker.
@@ -117,6 +119,7 @@ class Calls {
   asio::io_context& loop_;
   Workforce* workforce_ = nullptr;
   std::function<void(const std::string&)> want_;
+  std::function<void()> any_end_;
   std::map<std::uint64_t, std::shared_ptr<CallSession>> sessions_;
   std::map<std::string, std::uint64_t> last_served_;  ///< session, by pool
   std::uint64_t last_id_ = 0;

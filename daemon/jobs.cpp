@@ -53,6 +53,12 @@ void Jobs::use(Workforce& workforce) {
   calls_.use(workforce);
 }
 
+void Jobs::on_any_end(std::function<void()> hook) {
+  any_end_ = hook;
+  callbacks_->on_any_end(hook);
+  calls_.on_any_end(std::move(hook));
+}
+
 const LiveJob* Jobs::find(JobId id) const {
   const auto found = live_.find(id);
   return found == live_.end() ? nullptr : &found->second;
@@ -245,7 +251,6 @@ void Jobs::cancel_running(double kill_after_s) {
   for (const JobId id : ids) cancel(id, kill_after_s, [](Status) {});
   for (Worker* worker : unknown_work()) workforce_->kill(*worker);
   calls_.end_all();
-  if (any_end_) any_end_();
 }
 
 // --- the end of a job

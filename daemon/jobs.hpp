@@ -109,7 +109,7 @@ class Jobs final : public Workforce::Listener {
   bool is_idle() const;
   void cancel_running(double kill_after_s);
   /// Rung whenever a job ends: for who waits for a pool or the whole to be empty.
-  void on_any_end(std::function<void()> hook) { any_end_ = std::move(hook); }
+  void on_any_end(std::function<void()> hook);
   /// Called when an attempt that was started has ended, before its end is stored.
   void on_attempt_end(std::function<void(JobId, std::uint32_t attempt)> hook) {
     attempt_end_ = std::move(hook);

@@ -61,7 +61,7 @@ row() { # NAME VALUE GATE
 }
 ratio() { awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { printf "%.3f", a / b }'; }
 
-printf '{"pools": [{"name": "default", "size": 2}], "keep_jobs": 1000000}\n' >"$folder/tined.json"
+printf '{"pools": [{"name": "default", "size": 2}, {"name": "line", "size": 1}], "keep_jobs": 1000000}\n' >"$folder/tined.json"
 start_tined "$folder"
 start_tined "$memory"
 "$bench/limit_submit" serve "$folder/sync" "$folder/sync.log" sync &
@@ -78,6 +78,13 @@ done >"$folder/batch"
 yes word | head -n "$jobs" >"$folder/words"
 export jobs folder tine
 
+# A submit is measured alone: what it submits waits in line behind a job that does not end.
+for one in "$folder" "$memory"; do
+  place "$one"
+  "$tine" submit -g line sleep 86400 >/dev/null
+done
+if has tsp; then TS_SOCKET=$folder/tsp tsp -n sleep 86400 >/dev/null; fi
+
 echo "rounds: $rounds, interleaved"
 round=0
 while [ "$round" -lt "$rounds" ]; do
@@ -88,17 +95,11 @@ while [ "$round" -lt "$rounds" ]; do
   # shellcheck disable=SC2016
   keep xargs "$(seconds 1 sh -c 'exec xargs -P2 -n1 /bin/true <"$folder/words"')"
   keep limit_sync "$(seconds "$submits" "$bench/limit_submit" ask "$folder/sync")"
-  keep tine_sync "$(seconds "$submits" "$tine" submit /bin/true)"
-  "$tine" wait --all
+  keep tine_sync "$(seconds "$submits" "$tine" submit -g line /bin/true)"
   place "$memory"
   keep limit_nosync "$(seconds "$submits" "$bench/limit_submit" ask "$memory/nosync")"
-  keep tine_memory "$(seconds "$submits" "$tine" submit /bin/true)"
-  "$tine" wait --all
-  if has tsp; then
-    keep tsp "$(TS_SOCKET=$folder/tsp TMPDIR=$memory seconds "$submits" tsp -n /bin/true)"
-    TS_SOCKET=$folder/tsp tsp -w >/dev/null 2>&1 || true
-    TS_SOCKET=$folder/tsp tsp -C >/dev/null 2>&1 || true
-  fi
+  keep tine_memory "$(seconds "$submits" "$tine" submit -g line /bin/true)"
+  if has tsp; then keep tsp "$(TS_SOCKET=$folder/tsp TMPDIR=$memory seconds "$submits" tsp -n /bin/true)"; fi
 done
 
 row "batch of $jobs /bin/true: speed against spawn+capture+wait" "$(ratio limit_pool tine_batch)" ">= 0.85"
@@ -111,7 +112,6 @@ if has tsp; then row "one submit, state in memory: time against tsp -n" "$(ratio
 place "$folder"
 daemon_pid() { "$tine" ping --json | sed 's/.*"pid": *\([0-9]*\).*/\1/'; }
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$(daemon_pid)/status"; }
-"$tine" wait --all
 "$tine" submit sleep 86400 >/dev/null
 "$tine" submit sleep 86400 >/dev/null
 keep submit_empty "$(seconds 100 "$tine" submit /bin/true)"

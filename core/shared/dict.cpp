@@ -1,6 +1,5 @@
 #include "core/shared/dict.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -12,6 +11,7 @@
 
 #include "core/base/file.hpp"
 #include "core/shared/dict_environment.hpp"
+#include "core/shared/file_tree.hpp"
 
 namespace tine::shared {
 namespace {
@@ -106,21 +106,15 @@ bool is_in_use(const std::string& folder) {
 
 /// What anonymous dictionaries of killed processes left.
 void sweep_anonymous(const std::string& base) {
-  DIR* folder = ::opendir(base.c_str());
-  if (folder == nullptr) return;
-  std::vector<std::string> dead;
-  while (const dirent* entry = ::readdir(folder)) {
-    const std::string name = entry->d_name;
+  for (const auto& name : names_in(base)) {
     if (!name.starts_with(anonymous_prefix)) continue;
     const Owner maker = ::strtoull(name.c_str() + sizeof anonymous_prefix - 1, nullptr, 16);
     struct stat info {};
     const auto path = base + "/" + name;
     if (::lstat(path.c_str(), &info) == 0 && info.st_uid == ::geteuid() && S_ISDIR(info.st_mode) &&
         !is_alive(maker) && !is_in_use(path))
-      dead.push_back(path);
+      remove_tree(path);
   }
-  ::closedir(folder);
-  for (const auto& path : dead) remove_tree(path);
 }
 
 /// The files of a dictionary, in a folder that nobody else knows yet.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "core/base/text.hpp"
@@ -88,6 +89,21 @@ std::string utf8_of(std::uint64_t point) {
   return text;
 }
 
+/// As from_chars, which would bring locales into a static program. tine never sets one.
+template <class T>
+bool parse_real(std::string_view text, T& value) {
+  const std::string copy(text);
+  const bool is_named = copy == "inf" || copy == "-inf" || copy == "nan";
+  if (copy.empty() || (!is_named && copy.find_first_not_of("0123456789+-.eE") != std::string::npos))
+    return false;
+  char* rest = nullptr;
+  if constexpr (sizeof(T) == sizeof(float))
+    value = std::strtof(copy.c_str(), &rest);
+  else
+    value = std::strtod(copy.c_str(), &rest);
+  return rest == copy.c_str() + copy.size() && (is_named || std::isfinite(value));
+}
+
 Result<Element> parse_character(std::string_view text) {
   const auto wrong = out_of_range('u', "'" + std::string(text) + "'");
   if (text.empty() || !is_utf8(text)) return wrong;
@@ -117,9 +133,14 @@ Result<Element> parse_element(char code, std::string_view text) {
     T value{};
     // from_chars takes no plus sign, where a person may write one.
     const auto number = text.size() > 1 && text[0] == '+' && text[1] != '-' ? text.substr(1) : text;
-    const auto [rest, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-    if (error != std::errc() || number.empty() || rest != number.data() + number.size())
-      return out_of_range(code, "'" + std::string(text) + "'");
+    bool fits = false;
+    if constexpr (std::is_floating_point_v<T>) {
+      fits = parse_real(number, value);
+    } else {
+      const auto [rest, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+      fits = error == std::errc() && !number.empty() && rest == number.data() + number.size();
+    }
+    if (!fits) return out_of_range(code, "'" + std::string(text) + "'");
     return Element(static_cast<Wide<T>>(value));
   });
 }

@@ -9,15 +9,13 @@
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 
 #include "core/base/file.hpp"
 #include "core/base/state_folder.hpp"
+#include "core/shared/file_tree.hpp"
 
 namespace tine::shared {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::size_t encoded_name_bytes_max = 200;
 
@@ -59,11 +57,6 @@ std::string header_path(Kind kind, const std::string& path) {
 }
 
 }  // namespace
-
-void remove_tree(const std::string& path) {
-  std::error_code ignored;
-  fs::remove_all(path, ignored);
-}
 
 Result<Folder> Folder::open(const std::string& state_dir) {
   const auto path = state_dir + "/shared";
@@ -187,10 +180,8 @@ Status Folder::remove(Kind kind, const std::string& name) const {
 
 std::vector<std::string> Folder::names(Kind kind) const {
   std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error)) {
-    const auto file = entry->path().filename().string();
-    const auto ending = suffix(kind);
+  const auto ending = suffix(kind);
+  for (const auto& file : names_in(path_)) {
     if (file[0] == '.' || file.size() <= ending.size() || !file.ends_with(ending)) continue;
     names.push_back(decode(file.substr(0, file.size() - ending.size())));
   }
@@ -208,17 +199,7 @@ std::uint64_t Folder::budget() const {
   return bytes ? bytes : budget_bytes_default;
 }
 
-std::uint64_t Folder::used() const {
-  std::uint64_t bytes = 0;
-  std::error_code error;
-  for (fs::recursive_directory_iterator entry(path_, error), end; !error && entry != end;
-       entry.increment(error)) {
-    struct stat info {};
-    if (::lstat(entry->path().c_str(), &info) == 0 && S_ISREG(info.st_mode))
-      bytes += static_cast<std::uint64_t>(info.st_size);
-  }
-  return bytes;
-}
+std::uint64_t Folder::used() const { return bytes_below(path_); }
 
 Status Folder::within_budget(std::uint64_t bytes, const std::function<Status()>& take) const {
   const auto guard = lock();
@@ -242,12 +223,8 @@ std::vector<std::string> Folder::drop_stale() const {
       if (drop_if_stale(kind, *place)) dropped.push_back(std::string(kind_name(kind)) + " " + name);
     }
   }
-  std::error_code error;
-  std::vector<std::string> unfinished;
-  for (fs::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error))
-    if (is_unfinished_and_dead(entry->path().filename().string()))
-      unfinished.push_back(entry->path().string());
-  for (const auto& place : unfinished) remove_tree(place);
+  for (const auto& file : names_in(path_))
+    if (is_unfinished_and_dead(file)) remove_tree(path_ + "/" + file);
   return dropped;
 }
 

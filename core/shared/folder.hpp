@@ -54,7 +54,4 @@ class Folder {
 
 inline constexpr std::uint64_t budget_bytes_default = 1ull << 30;
 
-/// A folder or a file, and all below. Follows no link.
-void remove_tree(const std::string& path);
-
 }  // namespace tine::shared

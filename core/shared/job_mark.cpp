@@ -5,9 +5,9 @@
 
 #include <atomic>
 #include <cstdio>
-#include <filesystem>
 
 #include "core/base/unique_fd.hpp"
+#include "core/shared/file_tree.hpp"
 #include "core/shared/segment.hpp"
 
 namespace tine::shared {
@@ -41,10 +41,7 @@ void remove_mark(const std::string& shared_folder, Owner job) {
 
 std::vector<Owner> marked_jobs(const std::string& shared_folder) {
   std::vector<Owner> jobs;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(shared_folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const auto name = entry->path().filename().string();
+  for (const auto& name : names_in(shared_folder)) {
     unsigned long long id = 0;
     unsigned attempt = 0;
     if (name.starts_with(prefix) &&

@@ -173,12 +173,12 @@ Status run_daemon(const Config& config, const DaemonOptions& options) {
   // Orphans of a zygote that died come here, not to a stranger.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   // Outlives the daemon: what its fibers and timers still hold is freed with the process.
-  auto* loop = new asio::io_context(1);
-  Store::Post post = [loop](std::function<void()> work) { asio::post(*loop, std::move(work)); };
+  auto loop = std::make_unique<asio::io_context>(1);
+  Store::Post post = [loop = loop.get()](std::function<void()> work) { asio::post(*loop, std::move(work)); };
   auto store = Store::open(options.state_dir, config.durability, post);
   if (!store) return store.error();
   if (!(*store)->missing().empty()) spdlog::error("{}", (*store)->missing());
-  auto* daemon = new Daemon(config, options, std::move(*store), *loop);
+  auto* daemon = new Daemon(config, options, std::move(*store), *loop.release());
   return daemon->run();
 }
 

@@ -176,9 +176,13 @@ TEST_CASE("disk full: a job that fills it with its output is told so by its own 
   if (!disk) return;
   auto& daemon = disk.daemon;
   daemon.start();
+  // Its worker's files are there before the disk is filled.
+  REQUIRE(eventually([&] { return daemon.status()["pools"][0]["workers"].size() == 1; }));
   disk.fill(500);
 
-  const auto id = daemon.submit({"--shell", "head -c 4000000 /dev/zero || exit 9"});
+  const auto id = daemon.submit(
+      {"-w", daemon.folder(), "--shell", "head -c 4000000 /dev/zero || { touch full; exit 9; }"});
+  REQUIRE(eventually([&] { return ::access(daemon.path("full").c_str(), F_OK) == 0; }));
   CHECK(eventually([&] { return daemon.tine({"submit", "true"}).exit_status == 74; }));
   CHECK(daemon.tine({"ping"}).exit_status == 0);
   disk.empty();

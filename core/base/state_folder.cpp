@@ -11,18 +11,6 @@
 namespace tine {
 namespace {
 
-/// Unset and empty are the same: `TINE_SOCKET= tine …` is how a shell unsets it for one command.
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-std::string absolute(const std::string& path) {
-  if (path.empty() || path.front() == '/') return path;
-  char here[4096];
-  return absolute_path(path, ::getcwd(here, sizeof here) ? here : "/");
-}
-
 /// The sixth field of the line whose third is `uid`; "": there is none.
 std::string home_in_passwd(std::string_view passwd, const std::string& uid) {
   while (!passwd.empty()) {
@@ -45,8 +33,19 @@ bool is_folder(const std::string& path) {
 
 }  // namespace
 
+std::string environment_value(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+std::string absolute_from_here(const std::string& path) {
+  if (path.empty() || path.front() == '/') return path;
+  char here[4096];
+  return absolute_path(path, ::getcwd(here, sizeof here) ? here : "/");
+}
+
 Result<std::string> home_folder() {
-  if (auto home = variable("HOME"); !home.empty()) return home;
+  if (auto home = environment_value("HOME"); !home.empty()) return home;
   if (const auto passwd = read_file("/etc/passwd")) {
     if (auto home = home_in_passwd(*passwd, std::to_string(::geteuid())); !home.empty()) return home;
   }
@@ -56,22 +55,24 @@ Result<std::string> home_folder() {
 }
 
 Result<std::string> state_folder(const std::string& given) {
-  if (!given.empty()) return absolute(given);
-  if (const auto named = variable("TINE_STATE_DIR"); !named.empty()) return absolute(named);
+  if (!given.empty()) return absolute_from_here(given);
+  if (const auto named = environment_value("TINE_STATE_DIR"); !named.empty())
+    return absolute_from_here(named);
   if (::geteuid() == 0) return std::string("/var/lib/tine");
   // The XDG specification has relative paths ignored.
-  if (const auto xdg = variable("XDG_STATE_HOME"); !xdg.empty() && xdg.front() == '/') return xdg + "/tine";
+  if (const auto xdg = environment_value("XDG_STATE_HOME"); !xdg.empty() && xdg.front() == '/')
+    return xdg + "/tine";
   auto home = home_folder();
   if (!home) return home.error();
-  return absolute(*home + "/.local/state/tine");
+  return absolute_from_here(*home + "/.local/state/tine");
 }
 
 Result<std::string> state_folder_of_socket(const std::string& given_state_dir,
                                            const std::string& given_socket) {
-  if (!given_state_dir.empty()) return absolute(given_state_dir);
-  const auto socket = given_socket.empty() ? variable("TINE_SOCKET") : given_socket;
+  if (!given_state_dir.empty()) return absolute_from_here(given_state_dir);
+  const auto socket = given_socket.empty() ? environment_value("TINE_SOCKET") : given_socket;
   if (!socket.empty()) {
-    const auto place = absolute(socket);
+    const auto place = absolute_from_here(socket);
     char folder[4096];
     const ssize_t size = ::readlink(state_link_of_socket(place).c_str(), folder, sizeof folder);
     if (size > 0 && size < static_cast<ssize_t>(sizeof folder) && folder[0] == '/')

@@ -6,6 +6,11 @@
 /// Where a daemon keeps its state: the same answer in a login shell, in cron and inside a job.
 namespace tine {
 
+/// Unset and empty are the same: `TINE_SOCKET= tine …` is how a shell unsets it for one command.
+std::string environment_value(const char* name);
+/// The path made absolute against our own folder; an empty one stays empty.
+std::string absolute_from_here(const std::string& path);
+
 /// $HOME, else the folder that /etc/passwd gives this uid (read by hand: NSS does not work in a static
 /// program). Errors: Errc::usage when neither names one.
 Result<std::string> home_folder();

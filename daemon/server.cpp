@@ -110,13 +110,19 @@ void Server::accept() {
       spare_.reset();
       UniqueFd(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+      // The kernel says EMFILE before it looks whether anybody waits: only a client may wake us again.
+      return acceptor_.async_wait(asio::socket_base::wait_read, [this](const std::error_code& stopped) {
+        if (!stopped) accept();
+      });
     } else {
       // The client still waits and would be reported again at once: no spinning while the kernel is short of
       // something.
       spdlog::error("accept: {}", error.message());
       again_.expires_after(accept_retry_interval);
       again_.async_wait([this](const std::error_code& stopped) {
-        if (!stopped) accept();
+        if (stopped) return;
+        if (!spare_) spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        accept();
       });
       return;
     }

@@ -121,13 +121,17 @@ TEST_CASE("idle clients: at the limit of descriptors one more is told so, and jo
 TEST_CASE("descriptors: with none left the daemon does not spin, and goes on when there are some") {
   TestDaemon daemon;
   const pid_t pid = daemon.pid();
+  REQUIRE(daemon.tine({"run", "true"}).exit_status == 0);
   auto entries = std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd");
-  set_open_files(pid, static_cast<rlim_t>(std::distance(begin(entries), end(entries))));
+  const auto open_now = static_cast<rlim_t>(std::distance(begin(entries), end(entries)));
+  set_open_files(pid, open_now - 1);
 
   std::vector<UniqueFd> clients;
   for (int i = 0; i < 20; ++i) clients.push_back(connect_to(daemon));
-  const auto worker = daemon.sh("ps -o pid= --ppid $(ps -o pid= --ppid " + std::to_string(pid) + ")").out;
-  ::kill(std::atoi(worker.c_str()), SIGKILL);  // the next one dials in vain, too
+  const auto worker =
+      std::atoi(daemon.sh("ps -o pid= --ppid $(ps -o pid= --ppid " + std::to_string(pid) + ")").out.c_str());
+  REQUIRE(worker > 1);      // 0 would be this process group
+  ::kill(worker, SIGKILL);  // the next one dials in vain, too
   const long before = cpu_ticks(pid);
   ::sleep(1);
   CHECK(cpu_ticks(pid) - before < 50);  // of 100 in that second

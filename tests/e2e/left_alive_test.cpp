@@ -53,7 +53,9 @@ pid_t worker_of(const TestDaemon& daemon, const std::string& id) {
 }
 
 pid_t parent_of(const TestDaemon& daemon, pid_t pid) {
-  return std::atoi(daemon.sh("ps -o ppid= -p " + std::to_string(pid)).out.c_str());
+  const pid_t parent = std::atoi(daemon.sh("ps -o ppid= -p " + std::to_string(pid)).out.c_str());
+  REQUIRE(parent > 1);  // a signal to 0 would go to the process group of the test
+  return parent;
 }
 
 }  // namespace
@@ -166,6 +168,7 @@ TEST_CASE("nothing is left alive: when worker, zygote and tined are killed, but 
   CHECK(daemon.tine({"wait", id}).exit_status == 125);
   // The exception that the README names: no environment, no session, no keeper.
   const pid_t exempt = std::atoi(read_whole_file(daemon.path("pids/all-mixed")).c_str());
+  REQUIRE(exempt > 1);
   std::erase(pids, exempt);
   check_all_gone(daemon, pids);
   ::kill(exempt, SIGKILL);

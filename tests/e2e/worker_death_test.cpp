@@ -16,6 +16,7 @@ pid_t worker_of(const TestDaemon& daemon, const std::string& id) {
     return pid > 0;
   });
   REQUIRE(pid > 0);
+  REQUIRE(pid > 0);
   return pid;
 }
 

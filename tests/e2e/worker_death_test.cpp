@@ -16,7 +16,6 @@ pid_t worker_of(const TestDaemon& daemon, const std::string& id) {
     return pid > 0;
   });
   REQUIRE(pid > 0);
-  REQUIRE(pid > 0);
   return pid;
 }
 

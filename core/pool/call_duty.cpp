@@ -159,7 +159,7 @@ class Duty {
       result = {"", "Exception", "unknown"};
     }
     std::fflush(nullptr);
-    if (::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD) kill_strays();
+    kill_strays();
     return result;
   }
 

@@ -16,6 +16,7 @@ struct Command {
   std::string workdir;
   mode_t umask = 022;
   int in = -1, out = -1, err = -1;    ///< become 0, 1 and 2; nothing else is handed on
+  bool dies_with_parent = false;      ///< SIGKILL at the death of the calling thread
   std::uint64_t open_files_soft = 0;  ///< the soft limit of descriptors, 0: as it is
 };
 

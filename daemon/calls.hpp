@@ -23,6 +23,7 @@ class CallSession {
     CallDuty duty;               ///< without id, seat and pool's slot
     std::uint32_t parallel = 1;  ///< workers at once, at most
     UniqueFd errors;             ///< the client's stderr, where it gave it
+    bool lingers = false;        ///< without calls it is as good as closed: nobody waits for its end
   };
   struct Answer {
     std::uint64_t index;  ///< of the call, from 0, in the order of add()
@@ -35,7 +36,13 @@ class CallSession {
 
   /// `on_answers` is called from the loop with what came, in the order of its coming.
   void start(std::function<void(std::vector<Answer>)> on_answers);
-  void add(std::string call) { waiting_.push_back(std::move(call)); }
+  /// Gives its index. `deadline_ns`: of the steady clock; it is not begun afterwards. 0: none.
+  std::uint64_t add(std::string call, std::uint64_t deadline_ns = 0) {
+    waiting_.push_back({std::move(call), deadline_ns});
+    return next_ + waiting_.size() - 1;
+  }
+  /// Kills the worker that is at this call; nothing, when none is.
+  void kill_runner(std::uint64_t index);
   /// Offers what waits, as far as the ring has places, until pause().
   void go_on();
   void pause() { paused_ = true; }
@@ -49,6 +56,7 @@ class CallSession {
   std::uint64_t id() const { return id_; }
   const std::string& pool() const { return plan_.duty.pool; }
   bool wants_workers() const;
+  bool is_idle() const { return plan_.lingers && unanswered() == 0; }
   std::size_t unanswered() const { return waiting_.size() + offered_; }
 
   void engage(Worker& worker);
@@ -57,6 +65,7 @@ class CallSession {
   void recall(const Worker& worker);
   /// Lets one worker go that has done duty for long enough; false: there is none yet.
   bool recall_one(std::chrono::steady_clock::time_point engaged_before);
+  void recall_all();
 
  private:
   struct Seat {
@@ -75,7 +84,11 @@ class CallSession {
   CallRing ring_;
   asio::posix::stream_descriptor bell_;
   std::vector<Seat> seats_;
-  std::deque<std::string> waiting_;
+  struct Waiting {
+    std::string text;
+    std::uint64_t deadline_ns;
+  };
+  std::deque<Waiting> waiting_;
   std::vector<std::uint64_t> index_of_slot_;
   std::function<void()> want_;
   std::uint64_t next_ = 0;   ///< index of the first that waits
@@ -105,6 +118,11 @@ class Calls {
   void close(const std::shared_ptr<CallSession>& session);
   void end_all();
   bool is_empty() const { return sessions_.empty(); }
+  /// No call is unanswered, and no map unfinished.
+  bool is_idle() const;
+  void has_become_idle() {
+    if (any_end_) any_end_();
+  }
 
   bool wants_workers(const std::string& pool) const;
   /// A free worker of the pool: true, it does duty from now on.

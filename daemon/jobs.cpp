@@ -85,7 +85,7 @@ std::set<std::pair<JobId, std::uint32_t>> Jobs::running_attempts() const {
 }
 
 bool Jobs::is_idle() const {
-  return callbacks_->running() == 0 && calls_.is_empty() && unknown_work().empty() &&
+  return callbacks_->running() == 0 && calls_.is_idle() && unknown_work().empty() &&
          std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
            return entry.second.phase == LiveJob::Phase::running ||
                   (entry.second.phase == LiveJob::Phase::ending && entry.second.started);

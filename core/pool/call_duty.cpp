@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -75,6 +76,12 @@ std::vector<std::string> fill(const std::vector<std::string>& words, std::string
   return filled;
 }
 
+bool is_past(std::uint64_t deadline_ns) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() >=
+         static_cast<std::int64_t>(deadline_ns);
+}
+
 class Duty {
  public:
   Duty(const CallDuty& duty, CallRing& ring, const DutyPlace& place)
@@ -104,6 +111,9 @@ class Duty {
     if (const auto read = ring_.read_request(slot, call); !read) {
       kind = AnswerKind::error;
       bytes = encode_error("IOError", read.error().message());
+    } else if (call.code != 0 && is_past(call.code)) {
+      kind = AnswerKind::error;
+      bytes = encode_error("TimeoutError", "no worker was free in time");
     } else if (!duty_.command.empty()) {
       bytes = run_command(call.arguments, call.function);
     } else {

@@ -7,7 +7,7 @@ dir=$(mktemp -d /tmp/tine-seed-XXXXXX) || exit 1
 HOME=$dir TINE_STATE_DIR=$dir/state TINE_CONFIG=$dir/tined.json
 export PATH HOME TINE_STATE_DIR TINE_CONFIG
 unset TINE_SOCKET TINE_JOB_ID TINE_ATTEMPT TINE_AUTOSTART TINE_LOCK_OWNERS
-echo '{"pools": [{"name": "default", "size": 20}]}' >"$TINE_CONFIG"
+echo '{"pools": [{"name": "default", "size": 20}], "modules": ["'"$1"'/tests/libfoo.so"]}' >"$TINE_CONFIG"
 cd "$dir" || exit 1
 timeout 60 sh "$2" >output
 code=$?

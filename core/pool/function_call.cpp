@@ -158,9 +158,9 @@ void call_function(const Functions::Function& function, const JobSpec& spec, con
   ::getrusage(RUSAGE_SELF, &after);
   const bool succeeded = result.error_type.empty();
   outcome.state = succeeded ? JobState::succeeded : JobState::failed;
-  outcome.reason = succeeded                          ? Reason::exit
+  outcome.reason = succeeded                               ? Reason::exit
                    : result.error_type == worker_died_type ? Reason::worker_died
-                                                      : Reason::exception;
+                                                           : Reason::exception;
   if (succeeded) outcome.exit_code = 0;
   outcome.result_json = std::move(result.result_json);
   outcome.error_type = std::move(result.error_type);

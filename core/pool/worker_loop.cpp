@@ -131,6 +131,12 @@ class WorkerLoop {
           if (running_ && running_->outcome.job == job) running_->command->signal(in.number<std::int32_t>());
           break;
         }
+        case FrameType::pause: {
+          const auto job = in.number<JobId>();
+          if (running_ && running_->outcome.job == job)
+            running_->command->pause(in.number<std::uint8_t>() != 0);
+          break;
+        }
         case FrameType::stored:
           spool_->mark_stored(in.number<std::uint64_t>());
           break;

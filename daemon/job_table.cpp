@@ -11,7 +11,8 @@ namespace {
 // ipc::CallbackStatus.
 constexpr const char* schema = R"sql(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pools(name TEXT PRIMARY KEY, size INTEGER, state TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pools(name TEXT PRIMARY KEY, size INTEGER, state TEXT,
+  concurrency INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS environments(id INTEGER PRIMARY KEY, hash INTEGER, blob BLOB);
 CREATE INDEX IF NOT EXISTS environments_hash ON environments(hash);
 CREATE TABLE IF NOT EXISTS jobs(
@@ -125,6 +126,10 @@ Result<std::unique_ptr<JobTable>> JobTable::open(const std::string& path, bool s
 
 Status JobTable::make_tables() {
   if (auto status = run(schema); !status) return status;
+  // A store from before there were coroutine pools.
+  if (!statement("SELECT 1 FROM pragma_table_info('pools') WHERE name = 'concurrency'").step())
+    if (auto status = run("ALTER TABLE pools ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 0"); !status)
+      return status;
   const std::string version = meta("schema");
   if (version.empty()) return set_meta("schema", "1");
   if (version != "1")
@@ -401,17 +406,18 @@ Result<std::vector<JobId>> JobTable::trim(std::uint64_t keep, std::size_t at_mos
 
 std::vector<JobTable::PoolRow> JobTable::pools() {
   std::vector<PoolRow> pools;
-  auto s = statement("SELECT name, size, state FROM pools ORDER BY name");
+  auto s = statement("SELECT name, size, state, concurrency FROM pools ORDER BY name");
   while (s.step())
     pools.push_back({reinterpret_cast<const char*>(sqlite3_column_text(s.get(), 0)),
                      static_cast<std::uint32_t>(s.integer(1)),
-                     reinterpret_cast<const char*>(sqlite3_column_text(s.get(), 2))});
+                     reinterpret_cast<const char*>(sqlite3_column_text(s.get(), 2)),
+                     static_cast<std::uint32_t>(s.integer(3))});
   return pools;
 }
 
 Status JobTable::put_pool(const PoolRow& pool) {
-  auto s = statement("INSERT OR REPLACE INTO pools(name, size, state) VALUES(?, ?, ?)");
-  s.text(pool.name).bind(pool.size).text(pool.state).step();
+  auto s = statement("INSERT OR REPLACE INTO pools(name, size, state, concurrency) VALUES(?, ?, ?, ?)");
+  s.text(pool.name).bind(pool.size).text(pool.state).bind(pool.concurrency).step();
   return s.failed() ? Status(error("store a pool")) : ok();
 }
 

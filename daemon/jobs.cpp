@@ -22,6 +22,17 @@ Outcome unwitnessed_outcome(JobId id, std::uint32_t attempt, JobState state, Rea
   return outcome;
 }
 
+/// What a coroutine pool cannot give a job: its functions share one process.
+Status check_task(const JobSpec& spec) {
+  const std::string where = "pool: \"" + spec.pool + "\" is of kind coroutine: ";
+  if (spec.kind == JobKind::command)
+    return make_error(Errc::usage, where + "it runs functions (--fn NAME), no commands");
+  if (!spec.own_surroundings.empty())
+    return make_error(Errc::usage,
+                      where + "its functions share one process; not allowed: " + spec.own_surroundings);
+  return ok();
+}
+
 constexpr std::uint64_t trim_interval_jobs = 1000;
 constexpr auto store_retry_interval = std::chrono::seconds(1);
 
@@ -41,21 +52,26 @@ Jobs::Jobs(asio::io_context& loop, const Config& config, const std::string& stat
       waiters_(waiters),
       callbacks_(std::make_unique<Callbacks>(loop, store, state_dir, config.callback_timeout_s)),
       calls_(loop),
+      task_calls_(loop),
       next_id_(store.first_free_id()) {
-  calls_.on_want([this](const std::string& name) {
+  const auto on_want = [this](const std::string& name) {
     if (Pool* wanted = pool(name)) pump_soon(*wanted);
-  });
+  };
+  calls_.on_want(on_want);
+  task_calls_.on_want(on_want);
 }
 
 void Jobs::use(Workforce& workforce) {
   workforce_ = &workforce;
   callbacks_->use(workforce);
   calls_.use(workforce);
+  task_calls_.use(workforce);
 }
 
 void Jobs::on_any_end(std::function<void()> hook) {
   any_end_ = hook;
   callbacks_->on_any_end(hook);
+  task_calls_.on_any_end(hook);
   calls_.on_any_end(std::move(hook));
 }
 
@@ -85,8 +101,8 @@ std::set<std::pair<JobId, std::uint32_t>> Jobs::running_attempts() const {
 }
 
 bool Jobs::is_idle() const {
-  return callbacks_->running() == 0 && calls_.is_empty() && unknown_work().empty() &&
-         std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
+  return callbacks_->running() == 0 && calls_.is_empty() && task_calls_.is_empty() &&
+         unknown_work().empty() && std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
            return entry.second.phase == LiveJob::Phase::running ||
                   (entry.second.phase == LiveJob::Phase::ending && entry.second.started);
          });
@@ -94,8 +110,12 @@ bool Jobs::is_idle() const {
 
 std::vector<Worker*> Jobs::unknown_work() const {
   std::vector<Worker*> unknown;
+  const auto is_unknown = [this](const WorkerTask& task) {
+    return task.job != 0 && !live_.contains(task.job);
+  };
   for (const auto& [key, worker] : workforce_->workers())
-    if (worker->job != 0 && worker->kind == OrderKind::job && !live_.contains(worker->job))
+    if ((worker->job != 0 && worker->kind == OrderKind::job && !live_.contains(worker->job)) ||
+        std::any_of(worker->tasks.begin(), worker->tasks.end(), is_unknown))
       unknown.push_back(worker.get());
   return unknown;
 }
@@ -128,6 +148,7 @@ Status Jobs::check(const std::vector<JobSpec>& specs) {
     const auto found = open_pool(spec.pool);
     Status status = found ? ok() : Status(found.error());
     if (status && spec.kind == JobKind::function) status = check_function(spec.function);
+    if (status && (*found)->concurrency > 0) status = check_task(spec);
     if (status) continue;
     const std::string where = specs.size() > 1 ? "line " + std::to_string(i + 1) + ": " : "";
     return Error{status.error().code, where + status.error().context};
@@ -151,8 +172,8 @@ void Jobs::submit(std::vector<JobSpec> specs, const std::string& environment, Su
   std::map<Pool*, std::size_t> taken;
   for (auto& spec : specs) {
     Pool* target = pool(spec.pool);
-    const auto idle = static_cast<std::size_t>(std::count_if(target->seats.begin(), target->seats.end(),
-                                                             [](Worker* w) { return w && w->is_free(); }));
+    std::size_t idle = 0;
+    for (const Worker* worker : target->seats) idle += worker ? worker->room() : 0;
     // With a worker free for it, the intent is stored in the same commit as the job: one wait for the disk
     // less.
     const bool intend =
@@ -229,7 +250,9 @@ void Jobs::cancel(JobId id, std::optional<double> kill_after_s, std::function<vo
       break;
   }
   job.cancel_wanted = true;
-  if (job.kind == JobKind::function)
+  if (job.worker->is_coroutine())
+    workforce_->cancel_task(*job.worker, id);
+  else if (job.kind == JobKind::function)
     workforce_->kill(*job.worker);
   else
     workforce_->cancel(*job.worker, kill_after_s.value_or(-1));
@@ -251,6 +274,8 @@ void Jobs::cancel_running(double kill_after_s) {
   for (const JobId id : ids) cancel(id, kill_after_s, [](Status) {});
   for (Worker* worker : unknown_work()) workforce_->kill(*worker);
   calls_.end_all();
+  task_calls_.end_all();
+  kill_coroutine_workers_after(kill_after_s);
 }
 
 // --- the end of a job
@@ -348,29 +373,7 @@ void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
   const Source source{worker.seat.key, worker.seq_seen};
   if (returned) put_back(returned->job);
   if (unwitnessed) {
-    const auto found = live_.find(unwitnessed->job);
-    if (found != live_.end() && found->second.phase != LiveJob::Phase::ending) {
-      Outcome outcome =
-          unwitnessed_outcome(unwitnessed->job, unwitnessed->attempt, JobState::lost, Reason::worker_died);
-      outcome.started = found->second.started;
-      outcome.slot = worker.seat.slot;
-      outcome.worker_pid = worker.pid;
-      if (found->second.cancel_wanted) {
-        outcome.state = JobState::cancelled;
-        outcome.reason = Reason::cancelled;
-      } else if (found->second.kind == JobKind::function) {
-        outcome.state = JobState::failed;
-        outcome.error_type = "WorkerDied";
-        outcome.error_message =
-            "the worker (pid " + std::to_string(worker.pid) + ") died while it ran this call";
-      }
-      end(unwitnessed->job, std::move(outcome), source);
-    } else {
-      workforce_->stored(source.worker_key, source.seq);
-      asio::post(loop_, [this] {
-        if (any_end_) any_end_();
-      });
-    }
+    end_unwitnessed(worker, *unwitnessed, source);
   } else if (worker.job != 0 && !returned) {
     // It was given an order that neither begun nor recalled: the record told the rest.
     if (const auto found = live_.find(worker.job); found != live_.end() && found->second.worker == &worker)
@@ -387,6 +390,29 @@ void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
   timer->async_wait([this, timer, name = target->name](const std::error_code& error) {
     if (Pool* again = error ? nullptr : pool(name)) staff(*again);
   });
+}
+
+void Jobs::end_unwitnessed(Worker& worker, const Spool::Offer& begun, Source source) {
+  const auto found = live_.find(begun.job);
+  if (found == live_.end() || found->second.phase == LiveJob::Phase::ending) {
+    workforce_->stored(source.worker_key, source.seq);
+    return asio::post(loop_, [this] {
+      if (any_end_) any_end_();
+    });
+  }
+  Outcome outcome = unwitnessed_outcome(begun.job, begun.attempt, JobState::lost, Reason::worker_died);
+  outcome.started = found->second.started;
+  outcome.slot = worker.seat.slot;
+  outcome.worker_pid = worker.pid;
+  if (found->second.cancel_wanted) {
+    outcome.state = JobState::cancelled;
+    outcome.reason = Reason::cancelled;
+  } else if (found->second.kind == JobKind::function) {
+    outcome.state = JobState::failed;
+    outcome.error_type = "WorkerDied";
+    outcome.error_message = "the worker (pid " + std::to_string(worker.pid) + ") died while it ran this call";
+  }
+  end(begun.job, std::move(outcome), source);
 }
 
 void Jobs::put_back(JobId id) {

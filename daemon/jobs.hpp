@@ -16,6 +16,7 @@
 #include "daemon/calls.hpp"
 #include "daemon/config.hpp"
 #include "daemon/store.hpp"
+#include "daemon/task_calls.hpp"
 #include "daemon/waiters.hpp"
 #include "daemon/workforce.hpp"
 
@@ -25,6 +26,7 @@ namespace tine {
 struct Pool {
   std::string name;
   std::uint32_t size = 0;
+  std::uint32_t concurrency = 0;  ///< of each coroutine worker; 0: a pool of processes
   bool is_open = true;
   JobQueue queue;
   std::vector<Worker*> seats;  ///< by slot; null: nobody sits here yet
@@ -98,7 +100,10 @@ class Jobs final : public Workforce::Listener {
   /// Errors: Errc::usage naming those that there are.
   Status check_function(const std::string& name) const;
   Calls& calls() { return calls_; }
-  void add_pool(const std::string& name, std::uint32_t size, std::function<void(Status)> done);
+  TaskCalls& task_calls() { return task_calls_; }
+  /// `concurrency`: as in Pool.
+  void add_pool(const std::string& name, std::uint32_t size, std::uint32_t concurrency,
+                std::function<void(Status)> done);
   void resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status)> done);
   void set_open(Pool& pool, bool open, std::function<void(Status)> done);
   std::vector<JobId> jobs_of(const Pool& pool) const;
@@ -126,6 +131,9 @@ class Jobs final : public Workforce::Listener {
   void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome) override;
   void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                    std::optional<Spool::Offer> returned) override;
+  void task_answered(const WorkerTask& task, CallAnswer answer) override;
+  void task_died(Worker& worker, const Spool::Offer& begun, std::uint64_t seq) override;
+  void task_returned(JobId job) override;
   void zygote_is_ready() override;
   void zygote_failed(const std::string& why) override;
 
@@ -137,6 +145,9 @@ class Jobs final : public Workforce::Listener {
   void recall_for_jobs(Pool& pool);
   void pump(Pool& pool);
   void pump_soon(Pool& pool);
+  void pump_tasks(Pool& pool);
+  void adopt_tasks(Worker& worker);
+  void kill_coroutine_workers_after(double seconds);
   void start(Pool& pool, Worker& worker);
   void request_intents(Pool& pool);
   void intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data,
@@ -150,6 +161,7 @@ class Jobs final : public Workforce::Listener {
   };
   void end(JobId id, Outcome outcome, Source source, std::function<void(Status)> done = {});
   void ended(JobId id, JobState state, bool has_callback);
+  void end_unwitnessed(Worker& worker, const Spool::Offer& begun, Source source);
   void end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type,
                           const std::string& message);
   void trim_soon();
@@ -164,6 +176,7 @@ class Jobs final : public Workforce::Listener {
   Workforce* workforce_ = nullptr;
   std::unique_ptr<Callbacks> callbacks_;
   Calls calls_;
+  TaskCalls task_calls_;
   std::map<std::string, std::unique_ptr<Pool>> pools_;
   std::unordered_map<JobId, LiveJob> live_;
   std::unordered_map<JobId, std::vector<UniqueFd>> descriptors_;

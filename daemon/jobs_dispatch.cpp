@@ -12,6 +12,7 @@ namespace {
 
 /// Intents stored ahead of need: enough to keep small jobs running while one group is on its way to the disk.
 constexpr std::size_t ahead_per_worker = 16;
+constexpr std::size_t ahead_per_coroutine_worker = 512;
 /// How often a worker is called back from calls while jobs wait.
 constexpr auto recall_interval = std::chrono::milliseconds(50);
 /// A waiting tine looks for tined for 10 s.
@@ -37,7 +38,9 @@ void Jobs::staff(Pool& pool) {
   if (pool.seats.size() < pool.size) pool.seats.resize(pool.size);
   for (std::uint32_t slot = 0; slot < pool.seats.size(); ++slot) {
     Worker*& seat = pool.seats[slot];
-    if (!seat && slot < pool.size) seat = &workforce_->hire(pool.name, slot);
+    // One that leaves may take its time: its tasks are many.
+    const bool is_vacant = !seat || (seat->is_coroutine() && seat->is_leaving);
+    if (is_vacant && slot < pool.size) seat = &workforce_->hire(pool.name, slot, pool.concurrency);
     if (seat && slot >= pool.size && !seat->is_leaving) workforce_->dismiss(*seat);
   }
   while (pool.seats.size() > pool.size && !pool.seats.back()) pool.seats.pop_back();
@@ -47,7 +50,7 @@ void Jobs::worker_is_free(Worker& worker) {
   if (worker.seat.pool == Callbacks::pool_name) return callbacks_->keeper_is_free(worker);
   Pool* target = pool(worker.seat.pool);
   if (!target) return workforce_->dismiss(worker);
-  occupy(*target, worker);
+  if (!worker.is_coroutine()) occupy(*target, worker);
   pump_soon(*target);
 }
 
@@ -73,8 +76,11 @@ void Jobs::pump_soon(Pool& pool) {
 }
 
 void Jobs::pump(Pool& pool) {
-  for (Worker* worker : pool.seats)
-    if (worker && worker->is_free()) occupy(pool, *worker);
+  if (pool.concurrency > 0)
+    pump_tasks(pool);
+  else
+    for (Worker* worker : pool.seats)
+      if (worker && worker->is_free()) occupy(pool, *worker);
   if (draining_) return;
   request_intents(pool);
   if (!pool.ready.empty() && !calls_.is_empty()) recall_for_jobs(pool);
@@ -118,7 +124,8 @@ void Jobs::start(Pool& pool, Worker& worker) {
 }
 
 void Jobs::request_intents(Pool& pool) {
-  const std::size_t wanted = ahead_per_worker * std::max<std::size_t>(1, pool.size);
+  const std::size_t wanted = (pool.concurrency > 0 ? ahead_per_coroutine_worker : ahead_per_worker) *
+                             std::max<std::size_t>(1, pool.size);
   // In halves, so that one group is being started while the next is being stored.
   if (pool.queue.is_empty() || pool.intending > 0 || pool.ready.size() > wanted / 2) return;
   std::vector<JobId> ids;
@@ -186,17 +193,19 @@ void Jobs::make_ready(Pool& pool, JobId id, JobTable::StartData data) {
 // --- pools
 // ----------------------------------------------------------------------------------------------------------
 
-void Jobs::add_pool(const std::string& name, std::uint32_t size, std::function<void(Status)> done) {
+void Jobs::add_pool(const std::string& name, std::uint32_t size, std::uint32_t concurrency,
+                    std::function<void(Status)> done) {
   store_.submit(
-      [name, size](JobTable& table) {
-        return table.put_pool({name, size, "open"});
+      [name, size, concurrency](JobTable& table) {
+        return table.put_pool({name, size, "open", concurrency});
       },
-      [this, name, size, done = std::move(done)](Status status) {
+      [this, name, size, concurrency, done = std::move(done)](Status status) {
         if (status) {
           auto& made = pools_[name];
           made = std::make_unique<Pool>();
           made->name = name;
           made->size = size;
+          made->concurrency = concurrency;
           staff(*made);
         }
         done(std::move(status));
@@ -205,8 +214,8 @@ void Jobs::add_pool(const std::string& name, std::uint32_t size, std::function<v
 
 void Jobs::resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status)> done) {
   store_.submit(
-      [name = pool.name, size, open = pool.is_open](JobTable& table) {
-        return table.put_pool({name, size, open ? "open" : "closed"});
+      [name = pool.name, size, open = pool.is_open, concurrency = pool.concurrency](JobTable& table) {
+        return table.put_pool({name, size, open ? "open" : "closed", concurrency});
       },
       [this, name = pool.name, size, done = std::move(done)](Status status) {
         if (Pool* target = this->pool(name); target && status) {
@@ -221,8 +230,8 @@ void Jobs::resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status
 void Jobs::set_open(Pool& pool, bool open, std::function<void(Status)> done) {
   pool.is_open = open;
   store_.submit(
-      [name = pool.name, size = pool.size, open](JobTable& table) {
-        return table.put_pool({name, size, open ? "open" : "closed"});
+      [name = pool.name, size = pool.size, open, concurrency = pool.concurrency](JobTable& table) {
+        return table.put_pool({name, size, open ? "open" : "closed", concurrency});
       },
       std::move(done));
 }
@@ -268,16 +277,19 @@ Status Jobs::recover() {
   if (!status) return status;
   std::erase_if(counts_, [](const auto& entry) { return !has_ended(entry.first); });
 
-  const auto make_pool = [this](const std::string& name, std::uint32_t size, bool open) {
+  const auto make_pool = [this](const std::string& name, std::uint32_t size, bool open,
+                                std::uint32_t concurrency = 0) {
     auto& pool = pools_[name];
     if (!pool) pool = std::make_unique<Pool>();
     pool->name = name;
     pool->size = size ? size : usable_cpus();
     pool->is_open = open;
+    pool->concurrency = concurrency;
   };
-  for (const auto& row : rows) make_pool(row.name, row.size, row.state == "open");
+  for (const auto& row : rows) make_pool(row.name, row.size, row.state == "open", row.concurrency);
   for (const auto& pool : config_.pools)
-    make_pool(pool.name, pool.size, !this->pool(pool.name) || this->pool(pool.name)->is_open);
+    make_pool(pool.name, pool.size, !this->pool(pool.name) || this->pool(pool.name)->is_open,
+              pool.concurrency);
 
   for (const auto& entry : unfinished) {
     if (!this->pool(entry.pool))
@@ -307,7 +319,9 @@ Status Jobs::recover() {
     }
     workforce_->settle(*worker);
     const auto still = workforce_->workers().find(key);
-    if (still == workforce_->workers().end() || worker->job == 0) continue;
+    if (still == workforce_->workers().end()) continue;
+    adopt_tasks(*worker);
+    if (worker->job == 0) continue;
     if (worker->kind == OrderKind::callback) {
       callbacks_->adopt(worker->job);
       std::erase(pending, worker->job);

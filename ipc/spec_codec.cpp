@@ -185,6 +185,9 @@ Result<JobSpec> spec_from(const Json& object, const SubmitContext& context, cons
   if (auto s = read_text_fields(object, context, spec); !s) return at(s.error());
   if (auto s = read_numbers(object, spec); !s) return at(s.error());
   if (auto s = within_execve(spec, context.environment); !s) return at(s.error());
+  for (const char* key : {"workdir", "env", "clean_env", "stdin"})
+    if (object.contains(key))
+      spec.own_surroundings += (spec.own_surroundings.empty() ? "" : " ") + std::string(key);
   if (spec.name.empty()) spec.name = spec.kind == JobKind::function ? spec.function : "";
   return spec;
 }

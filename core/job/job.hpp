@@ -76,6 +76,9 @@ struct JobSpec {
   double kill_after_s = 10;  ///< from TERM to KILL
   std::string callback;      ///< a shell string, "": none
   Foreground foreground = Foreground::no;
+  /// Which of workdir, env, clean_env and stdin the submit named, for people. Not kept: "" from
+  /// decode_spec().
+  std::string own_surroundings;
 };
 
 std::string encode(const JobSpec& spec);

@@ -161,11 +161,11 @@ Result<std::shared_ptr<CallSession>> Calls::open(CallSession::Plan plan) {
   auto session =
       std::make_shared<CallSession>(loop_, *workforce_, std::move(plan), ++last_id_, std::move(*ring), want);
   sessions_[session->id()] = session;
+  // Who opened it holds it still; when that goes, what runs for it is killed with its worker.
+  session->on_close([this, id = session->id()] {
+    if (sessions_.erase(id) > 0 && any_end_) any_end_();
+  });
   return session;
-}
-
-void Calls::close(const std::shared_ptr<CallSession>& session) {
-  if (sessions_.erase(session->id()) > 0 && any_end_) any_end_();
 }
 
 bool Calls::wants_workers(const std::string& pool) const {

@@ -95,14 +95,21 @@ bool is_name(const std::string& name) {
 
 Result<PoolConfig> read_pool(const Reader& reader, const Json& item) {
   if (!item.is_object()) return reader.wrong("pools", "must be an array of objects");
-  if (auto s = reader.refuse_unknown(item, {"name", "kind", "size"}); !s) return s.error();
+  if (auto s = reader.refuse_unknown(item, {"name", "kind", "size", "concurrency"}); !s) return s.error();
   auto name = reader.text(item, "name");
   if (!name) return name.error();
   if (!is_name(*name)) return reader.wrong("name", "a pool's name has letters, digits, _ - and .");
-  if (item.contains("kind") && item["kind"] != "process") return reader.wrong("kind", "must be \"process\"");
-  auto size = reader.number(item, "size", 0, 1, limits::pool_size_max);
+  const bool is_coroutine = item.contains("kind") && item["kind"] == "coroutine";
+  if (item.contains("kind") && item["kind"] != "process" && !is_coroutine)
+    return reader.wrong("kind", "must be \"process\" or \"coroutine\"");
+  auto size = reader.number(item, "size", is_coroutine ? 1 : 0, 1, limits::pool_size_max);
   if (!size) return size.error();
-  return PoolConfig{*name, static_cast<std::uint32_t>(*size)};
+  if (!is_coroutine && item.contains("concurrency"))
+    return reader.wrong("concurrency", "goes with \"kind\": \"coroutine\" only");
+  auto concurrency = reader.number(item, "concurrency", default_concurrency, 1, limits::concurrency_max);
+  if (!concurrency) return concurrency.error();
+  return PoolConfig{*name, static_cast<std::uint32_t>(*size),
+                    is_coroutine ? static_cast<std::uint32_t>(*concurrency) : 0};
 }
 
 Status read_pools(const Reader& reader, const Json& root, Config& config) {

@@ -8,9 +8,12 @@
 
 namespace tine {
 
+inline constexpr std::uint32_t default_concurrency = 10000;
+
 struct PoolConfig {
   std::string name;
-  std::uint32_t size = 0;  ///< 0: the default, the CPUs this process may use
+  std::uint32_t size = 0;         ///< 0: the default, the CPUs this process may use
+  std::uint32_t concurrency = 0;  ///< calls at once in each coroutine worker; 0: a pool of processes
 };
 
 /// configs/tined.json, checked. Every member is at its default where the file says nothing.

@@ -13,7 +13,8 @@ namespace {
 // columns: ipc::CallbackStatus.
 constexpr const char* schema = R"sql(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pools(name TEXT PRIMARY KEY, size INTEGER, state TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pools(name TEXT PRIMARY KEY, size INTEGER, state TEXT,
+  concurrency INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS environments(id INTEGER PRIMARY KEY, hash INTEGER, blob BLOB);
 CREATE INDEX IF NOT EXISTS environments_hash ON environments(hash);
 CREATE TABLE IF NOT EXISTS jobs(
@@ -452,17 +453,18 @@ Result<JobTable::Forgotten> JobTable::forget(std::vector<JobId> ids) {
 
 std::vector<JobTable::PoolRow> JobTable::pools() {
   std::vector<PoolRow> pools;
-  auto s = statement("SELECT name, size, state FROM pools ORDER BY name");
+  auto s = statement("SELECT name, size, state, concurrency FROM pools ORDER BY name");
   while (s.step())
     pools.push_back({reinterpret_cast<const char*>(sqlite3_column_text(s.get(), 0)),
                      static_cast<std::uint32_t>(s.integer(1)),
-                     reinterpret_cast<const char*>(sqlite3_column_text(s.get(), 2))});
+                     reinterpret_cast<const char*>(sqlite3_column_text(s.get(), 2)),
+                     static_cast<std::uint32_t>(s.integer(3))});
   return pools;
 }
 
 Status JobTable::put_pool(const PoolRow& pool) {
-  auto s = statement("INSERT OR REPLACE INTO pools(name, size, state) VALUES(?, ?, ?)");
-  s.text(pool.name).bind(pool.size).text(pool.state).step();
+  auto s = statement("INSERT OR REPLACE INTO pools(name, size, state, concurrency) VALUES(?, ?, ?, ?)");
+  s.text(pool.name).bind(pool.size).text(pool.state).bind(pool.concurrency).step();
   return s.failed() ? Status(error("store a pool")) : ok();
 }
 

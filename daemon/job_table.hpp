@@ -128,7 +128,8 @@ class JobTable {
   struct PoolRow {
     std::string name;
     std::uint32_t size;
-    std::string state;  ///< open or closed, and paused
+    std::string state;              ///< open or closed, and paused
+    std::uint32_t concurrency = 0;  ///< 0: a pool of processes
   };
   std::vector<PoolRow> pools();
   Status put_pool(const PoolRow& pool);

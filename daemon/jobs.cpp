@@ -45,21 +45,26 @@ Jobs::Jobs(asio::io_context& loop, const Config& config, const std::string& stat
       calls_(loop),
       events_(loop, store),
       due_(loop),
+      task_calls_(loop),
       next_id_(store.first_free_id()) {
-  calls_.on_want([this](const std::string& name) {
+  const auto on_want = [this](const std::string& name) {
     if (Pool* wanted = pool(name)) pump_soon(*wanted);
-  });
+  };
+  calls_.on_want(on_want);
+  task_calls_.on_want(on_want);
 }
 
 void Jobs::use(Workforce& workforce) {
   workforce_ = &workforce;
   callbacks_->use(workforce);
   calls_.use(workforce);
+  task_calls_.use(workforce);
 }
 
 void Jobs::on_any_end(std::function<void()> hook) {
   any_end_ = hook;
   callbacks_->on_any_end(hook);
+  task_calls_.on_any_end(hook);
   calls_.on_any_end(std::move(hook));
 }
 
@@ -89,8 +94,8 @@ std::set<std::pair<JobId, std::uint32_t>> Jobs::running_attempts() const {
 }
 
 bool Jobs::is_idle() const {
-  return callbacks_->running() == 0 && calls_.is_empty() && unknown_work().empty() &&
-         std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
+  return callbacks_->running() == 0 && calls_.is_empty() && task_calls_.is_empty() &&
+         unknown_work().empty() && std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
            return entry.second.phase == LiveJob::Phase::running ||
                   (entry.second.phase == LiveJob::Phase::ending && entry.second.started);
          });
@@ -98,8 +103,12 @@ bool Jobs::is_idle() const {
 
 std::vector<Worker*> Jobs::unknown_work() const {
   std::vector<Worker*> unknown;
+  const auto is_unknown = [this](const WorkerTask& task) {
+    return task.job != 0 && !live_.contains(task.job);
+  };
   for (const auto& [key, worker] : workforce_->workers())
-    if (worker->job != 0 && worker->kind == OrderKind::job && !live_.contains(worker->job))
+    if ((worker->job != 0 && worker->kind == OrderKind::job && !live_.contains(worker->job)) ||
+        std::any_of(worker->tasks.begin(), worker->tasks.end(), is_unknown))
       unknown.push_back(worker.get());
   return unknown;
 }
@@ -342,29 +351,7 @@ void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
   const Source source{worker.seat.key, worker.seq_seen};
   if (returned) put_back(returned->job);
   if (unwitnessed) {
-    const auto found = live_.find(unwitnessed->job);
-    if (found != live_.end() && found->second.phase != LiveJob::Phase::ending) {
-      Outcome outcome =
-          unwitnessed_outcome(unwitnessed->job, unwitnessed->attempt, JobState::lost, Reason::worker_died);
-      outcome.started = found->second.started;
-      outcome.slot = worker.seat.slot;
-      outcome.worker_pid = worker.pid;
-      if (found->second.cancel_wanted) {
-        outcome.state = JobState::cancelled;
-        outcome.reason = Reason::cancelled;
-      } else if (found->second.kind == JobKind::function) {
-        outcome.state = JobState::failed;
-        outcome.error_type = "WorkerDied";
-        outcome.error_message =
-            "the worker (pid " + std::to_string(worker.pid) + ") died while it ran this call";
-      }
-      end(unwitnessed->job, std::move(outcome), source);
-    } else {
-      workforce_->stored(source.worker_key, source.seq);
-      asio::post(loop_, [this] {
-        if (any_end_) any_end_();
-      });
-    }
+    end_unwitnessed(worker, *unwitnessed, source);
   } else if (worker.job != 0 && !returned) {
     // It was given an order that neither begun nor recalled: the record told the rest.
     if (const auto found = live_.find(worker.job); found != live_.end() && found->second.worker == &worker)
@@ -381,6 +368,29 @@ void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
   timer->async_wait([this, timer, name = target->name](const std::error_code& error) {
     if (Pool* again = error ? nullptr : pool(name)) staff(*again);
   });
+}
+
+void Jobs::end_unwitnessed(Worker& worker, const Spool::Offer& begun, Source source) {
+  const auto found = live_.find(begun.job);
+  if (found == live_.end() || found->second.phase == LiveJob::Phase::ending) {
+    workforce_->stored(source.worker_key, source.seq);
+    return asio::post(loop_, [this] {
+      if (any_end_) any_end_();
+    });
+  }
+  Outcome outcome = unwitnessed_outcome(begun.job, begun.attempt, JobState::lost, Reason::worker_died);
+  outcome.started = found->second.started;
+  outcome.slot = worker.seat.slot;
+  outcome.worker_pid = worker.pid;
+  if (found->second.cancel_wanted) {
+    outcome.state = JobState::cancelled;
+    outcome.reason = Reason::cancelled;
+  } else if (found->second.kind == JobKind::function) {
+    outcome.state = JobState::failed;
+    outcome.error_type = "WorkerDied";
+    outcome.error_message = "the worker (pid " + std::to_string(worker.pid) + ") died while it ran this call";
+  }
+  end(begun.job, std::move(outcome), source);
 }
 
 void Jobs::put_back(JobId id) {

@@ -18,6 +18,7 @@
 #include "daemon/event_log.hpp"
 #include "daemon/gates.hpp"
 #include "daemon/store.hpp"
+#include "daemon/task_calls.hpp"
 #include "daemon/waiters.hpp"
 #include "daemon/workforce.hpp"
 
@@ -27,6 +28,7 @@ namespace tine {
 struct Pool {
   std::string name;
   std::uint32_t size = 0;
+  std::uint32_t concurrency = 0;  ///< of each coroutine worker; 0: a pool of processes
   bool is_open = true;
   bool is_paused = false;  ///< starts nothing, and what ran is stopped
   JobQueue queue;
@@ -37,6 +39,8 @@ struct Pool {
   std::uint64_t running = 0;
   std::uint64_t slots_used = 0;  ///< by the running ones
 
+  /// What runs at once.
+  std::uint64_t capacity() const { return std::uint64_t{size} * (concurrency ? concurrency : 1); }
   const char* state() const { return is_paused ? "paused" : is_open ? "open" : "closed"; }
 
   /// Its intent to start is stored, its order is ready: it waits for a free worker.
@@ -134,7 +138,10 @@ class Jobs final : public Workforce::Listener {
   /// Errors: Errc::usage naming those that there are.
   Status check_function(const std::string& name) const;
   Calls& calls() { return calls_; }
-  void add_pool(const std::string& name, std::uint32_t size, std::function<void(Status)> done);
+  TaskCalls& task_calls() { return task_calls_; }
+  /// `concurrency`: as in Pool.
+  void add_pool(const std::string& name, std::uint32_t size, std::uint32_t concurrency,
+                std::function<void(Status)> done);
   void resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status)> done);
   void set_open(Pool& pool, bool open, std::function<void(Status)> done);
   void set_paused(Pool& pool, bool paused, std::function<void(Status)> done);
@@ -165,6 +172,9 @@ class Jobs final : public Workforce::Listener {
   void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome) override;
   void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                    std::optional<Spool::Offer> returned) override;
+  void task_answered(const WorkerTask& task, CallAnswer answer) override;
+  void task_died(Worker& worker, const Spool::Offer& begun, std::uint64_t seq) override;
+  void task_returned(JobId job) override;
   void zygote_is_ready() override;
   void zygote_failed(const std::string& why) override;
 
@@ -186,6 +196,9 @@ class Jobs final : public Workforce::Listener {
   void recall_for_jobs(Pool& pool);
   void pump(Pool& pool);
   void pump_soon(Pool& pool);
+  void pump_tasks(Pool& pool);
+  void adopt_tasks(Worker& worker);
+  void kill_coroutine_workers_after(double seconds);
   void start(Pool& pool, Worker& worker);
   void request_intents(Pool& pool);
   void intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data,
@@ -208,6 +221,7 @@ class Jobs final : public Workforce::Listener {
   void enter_gates(const JobTable::Unfinished& entry, const std::map<JobId, JobState>& ended);
   void end(JobId id, Outcome outcome, Source source, std::function<void(Status)> done = {});
   void ended(JobId id, JobState state, bool has_callback);
+  void end_unwitnessed(Worker& worker, const Spool::Offer& begun, Source source);
   void end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type,
                           const std::string& message);
   void trim_soon();
@@ -225,6 +239,7 @@ class Jobs final : public Workforce::Listener {
   EventLog events_;
   Gates gates_;
   asio::steady_timer due_;
+  TaskCalls task_calls_;
   std::map<std::string, std::unique_ptr<Pool>> pools_;
   std::unordered_map<JobId, LiveJob> live_;
   std::unordered_map<JobId, std::vector<UniqueFd>> descriptors_;

@@ -47,7 +47,9 @@ void Jobs::cancel(JobId id, std::optional<double> kill_after_s, std::function<vo
       break;
   }
   job.cancel_wanted = true;
-  if (job.kind == JobKind::function)
+  if (job.worker->is_coroutine())
+    workforce_->cancel_task(*job.worker, id);
+  else if (job.kind == JobKind::function)
     workforce_->kill(*job.worker);
   else
     workforce_->cancel(*job.worker, kill_after_s.value_or(-1));
@@ -69,6 +71,8 @@ void Jobs::cancel_running(double kill_after_s) {
   for (const JobId id : ids) cancel(id, kill_after_s, [](Status) {});
   for (Worker* worker : unknown_work()) workforce_->kill(*worker);
   calls_.end_all();
+  task_calls_.end_all();
+  kill_coroutine_workers_after(kill_after_s);
 }
 
 JobState Jobs::state_of(const LiveJob& job) const {
@@ -165,6 +169,10 @@ void Jobs::pause(JobId id, bool paused, std::function<void(Status)> done) {
   if (found == live_.end() || !found->second.worker)
     return done(make_error(Errc::absent, "job " + std::to_string(id) + " is not running"));
   LiveJob& job = found->second;
+  if (job.worker->is_coroutine())
+    return done(make_error(Errc::usage, "job " + std::to_string(id) +
+                                            " shares its process with others of pool " + job.pool->name +
+                                            "; allowed: cancel"));
   if (job.is_paused == paused) return done(ok());
   job.is_paused = paused;
   workforce_->pause(*job.worker, paused, job.kind == JobKind::function);
@@ -189,12 +197,12 @@ std::string Jobs::why(JobId id) const {
   const std::string in_pool = "pool " + pool.name;
   if (pool.is_paused) return "waits: " + in_pool + " is paused";
   if (!zygote_failure_.empty()) return "waits: " + in_pool + " has no workers: " + zygote_failure_;
-  if (job.slots > pool.size)
+  if (job.slots > pool.capacity())
     return "waits: it asks for " + std::to_string(job.slots) + " slots, " + in_pool + " has " +
-           std::to_string(pool.size);
-  if (pool.slots_used + job.slots > pool.size)
+           std::to_string(pool.capacity());
+  if (pool.slots_used + job.slots > pool.capacity())
     return "waits for " + std::to_string(job.slots) + (job.slots == 1 ? " slot" : " slots") + " of " +
-           in_pool + ": " + std::to_string(pool.slots_used) + " of " + std::to_string(pool.size) +
+           in_pool + ": " + std::to_string(pool.slots_used) + " of " + std::to_string(pool.capacity()) +
            " are taken, " + std::to_string(pool.queued - pool.waiting - pool.held) + " jobs are in line";
   return "is about to start in " + in_pool;
 }
@@ -209,17 +217,20 @@ void Jobs::pool_row(const Pool& pool, std::function<void(Status)> done) {
       std::move(done));
 }
 
-void Jobs::add_pool(const std::string& name, std::uint32_t size, std::function<void(Status)> done) {
+void Jobs::add_pool(const std::string& name, std::uint32_t size, std::uint32_t concurrency,
+                    std::function<void(Status)> done) {
   Pool row;
   row.name = name;
   row.size = size;
+  row.concurrency = concurrency;
   events_.note("pool.added", 0, "\"pool\":\"" + name + "\",\"size\":" + std::to_string(size));
-  pool_row(row, [this, name, size, done = std::move(done)](Status status) {
+  pool_row(row, [this, name, size, concurrency, done = std::move(done)](Status status) {
     if (status) {
       auto& made = pools_[name];
       made = std::make_unique<Pool>();
       made->name = name;
       made->size = size;
+      made->concurrency = concurrency;
       staff(*made);
     }
     done(std::move(status));

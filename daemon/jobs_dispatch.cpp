@@ -13,6 +13,7 @@ namespace {
 
 /// Intents stored ahead of need: enough to keep small jobs running while one group is on its way to the disk.
 constexpr std::size_t ahead_per_worker = 16;
+constexpr std::size_t ahead_per_coroutine_worker = 512;
 /// How often a worker is called back from calls while jobs wait.
 constexpr auto recall_interval = std::chrono::milliseconds(50);
 
@@ -36,7 +37,9 @@ void Jobs::staff(Pool& pool) {
   if (pool.seats.size() < pool.size) pool.seats.resize(pool.size);
   for (std::uint32_t slot = 0; slot < pool.seats.size(); ++slot) {
     Worker*& seat = pool.seats[slot];
-    if (!seat && slot < pool.size) seat = &workforce_->hire(pool.name, slot);
+    // One that leaves may take its time: its tasks are many.
+    const bool is_vacant = !seat || (seat->is_coroutine() && seat->is_leaving);
+    if (is_vacant && slot < pool.size) seat = &workforce_->hire(pool.name, slot, pool.concurrency);
     if (seat && slot >= pool.size && !seat->is_leaving) workforce_->dismiss(*seat);
   }
   while (pool.seats.size() > pool.size && !pool.seats.back()) pool.seats.pop_back();
@@ -46,7 +49,7 @@ void Jobs::worker_is_free(Worker& worker) {
   if (worker.seat.pool == Callbacks::pool_name) return callbacks_->keeper_is_free(worker);
   Pool* target = pool(worker.seat.pool);
   if (!target) return workforce_->dismiss(worker);
-  occupy(*target, worker);
+  if (!worker.is_coroutine()) occupy(*target, worker);
   pump_soon(*target);
 }
 
@@ -75,8 +78,11 @@ void Jobs::pump_soon(Pool& pool) {
 }
 
 void Jobs::pump(Pool& pool) {
-  for (Worker* worker : pool.seats)
-    if (worker && worker->is_free()) occupy(pool, *worker);
+  if (pool.concurrency > 0)
+    pump_tasks(pool);
+  else
+    for (Worker* worker : pool.seats)
+      if (worker && worker->is_free()) occupy(pool, *worker);
   if (draining_ || pool.is_paused) return;
   request_intents(pool);
   if (!pool.ready.empty() && !calls_.is_empty()) recall_for_jobs(pool);
@@ -127,7 +133,8 @@ void Jobs::start(Pool& pool, Worker& worker) {
 }
 
 void Jobs::request_intents(Pool& pool) {
-  const std::size_t wanted = ahead_per_worker * std::max<std::size_t>(1, pool.size);
+  const std::size_t wanted = (pool.concurrency > 0 ? ahead_per_coroutine_worker : ahead_per_worker) *
+                             std::max<std::size_t>(1, pool.size);
   // In halves, so that one group is being started while the next is being stored.
   if (pool.queue.is_empty() || pool.intending > 0 || pool.ready.size() > wanted / 2) return;
   std::vector<JobId> ids;

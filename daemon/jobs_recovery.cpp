@@ -88,16 +88,19 @@ Status Jobs::recover() {
   if (!status) return status;
   std::erase_if(counts_, [](const auto& entry) { return !has_ended(entry.first); });
 
-  const auto make_pool = [this](const std::string& name, std::uint32_t size, const std::string& state) {
+  const auto make_pool = [this](const std::string& name, std::uint32_t size, const std::string& state,
+                                std::uint32_t concurrency = 0) {
     auto& pool = pools_[name];
     if (!pool) pool = std::make_unique<Pool>();
     pool->name = name;
     pool->size = size ? size : usable_cpus();
     pool->is_open = !state.starts_with("closed");
     pool->is_paused = state.ends_with("paused");
+    pool->concurrency = concurrency;
   };
-  for (const auto& row : rows) make_pool(row.name, row.size, row.state);
-  for (const auto& pool : config_.pools) make_pool(pool.name, pool.size, state_in_store(rows, pool.name));
+  for (const auto& row : rows) make_pool(row.name, row.size, row.state, row.concurrency);
+  for (const auto& pool : config_.pools)
+    make_pool(pool.name, pool.size, state_in_store(rows, pool.name), pool.concurrency);
 
   for (const auto& entry : unfinished) {
     if (!this->pool(entry.pool))
@@ -135,7 +138,9 @@ Status Jobs::recover() {
     }
     workforce_->settle(*worker);
     const auto still = workforce_->workers().find(key);
-    if (still == workforce_->workers().end() || worker->job == 0) continue;
+    if (still == workforce_->workers().end()) continue;
+    adopt_tasks(*worker);
+    if (worker->job == 0) continue;
     if (worker->kind == OrderKind::callback) {
       callbacks_->adopt(worker->job);
       std::erase(pending, worker->job);

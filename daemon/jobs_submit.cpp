@@ -72,6 +72,17 @@ Result<std::vector<std::vector<std::size_t>>> lines_waited_for(
   return waited_for;
 }
 
+/// What a coroutine pool cannot give a job: its functions share one process.
+Status check_task(const JobSpec& spec) {
+  const std::string where = "pool: \"" + spec.pool + "\" is of kind coroutine: ";
+  if (spec.kind == JobKind::command)
+    return make_error(Errc::usage, where + "it runs functions (--fn NAME), no commands");
+  if (!spec.own_surroundings.empty())
+    return make_error(Errc::usage,
+                      where + "its functions share one process; not allowed: " + spec.own_surroundings);
+  return ok();
+}
+
 }  // namespace
 
 Status Jobs::check(const std::vector<ipc::Submission>& submissions) {
@@ -80,6 +91,7 @@ Status Jobs::check(const std::vector<ipc::Submission>& submissions) {
     const auto found = open_pool(spec.pool);
     Status status = found ? ok() : Status(found.error());
     if (status && spec.kind == JobKind::function) status = check_function(spec.function);
+    if (status && (*found)->concurrency > 0) status = check_task(spec);
     if (status && spec.slots > (*found)->size)
       status =
           make_error(Errc::usage, "slots: " + std::to_string(spec.slots) + " are more than pool " +
@@ -203,8 +215,8 @@ void Jobs::choose_intended(Batch& batch) {
   std::map<Pool*, std::size_t> taken;
   for (std::size_t i = 0; i < batch.specs.size(); ++i) {
     Pool* target = pool(batch.specs[i].pool);
-    const auto idle = static_cast<std::size_t>(std::count_if(target->seats.begin(), target->seats.end(),
-                                                             [](Worker* w) { return w && w->is_free(); }));
+    std::size_t idle = 0;
+    for (const Worker* worker : target->seats) idle += worker ? worker->room() : 0;
     // With a worker free for it, the intent is stored in the same commit as the job: one wait for the disk
     // less.
     const bool intend = !batch.specs[i].has_conditions() && !target->is_paused && target->queue.is_empty() &&

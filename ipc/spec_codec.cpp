@@ -352,6 +352,9 @@ Result<Submission> submission_from(const Json& object, const SubmitContext& cont
   if (auto s = read_keys(object, submission); !s) return at(s.error());
   if (auto s = read_bounds(object, spec); !s) return at(s.error());
   if (auto s = within_execve(spec, context.environment); !s) return at(s.error());
+  for (const char* key : {"workdir", "env", "clean_env", "stdin"})
+    if (object.contains(key))
+      spec.own_surroundings += (spec.own_surroundings.empty() ? "" : " ") + std::string(key);
   if (spec.name.empty()) spec.name = spec.kind == JobKind::function ? spec.function : "";
   return submission;
 }

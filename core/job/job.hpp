@@ -119,6 +119,10 @@ struct JobSpec {
     return not_before != 0 || !dependencies.empty() || retries > 0 || array_max > 0 || !unique_key.empty() ||
            slots != 1;
   }
+
+  /// Which of workdir, env, clean_env and stdin the submit named, for people. Not kept: "" from
+  /// decode_spec().
+  std::string own_surroundings;
 };
 
 std::string encode(const JobSpec& spec);

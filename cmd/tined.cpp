@@ -73,7 +73,8 @@ Result<Config> configuration(const Options& options) {
   auto config = absent && !place->must_exist ? parse_config("{}", place->path) : read_config(place->path);
   if (!config) return config.error();
   for (auto& pool : config->pools)
-    if (options.workers > 0 && (pool.size == 0 || pool.name == "default")) pool.size = options.workers;
+    if (options.workers > 0 && pool.concurrency == 0 && (pool.size == 0 || pool.name == "default"))
+      pool.size = options.workers;
   return config;
 }
 

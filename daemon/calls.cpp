@@ -139,7 +139,7 @@ void CallSession::recall(const Worker& worker) {
   ring_.recall(static_cast<std::uint32_t>(seat - seats_.data()));
 }
 
-void CallSession::kill_runner(std::uint64_t index) {
+void CallSession::give_up(std::uint64_t index) {
   for (std::uint32_t slot = 0; slot < ring_.slots(); ++slot) {
     if (index_of_slot_[slot] != index) continue;
     const auto seat = ring_.runner_of(slot);
@@ -181,11 +181,11 @@ Result<std::shared_ptr<CallSession>> Calls::open(CallSession::Plan plan) {
   auto session =
       std::make_shared<CallSession>(loop_, *workforce_, std::move(plan), ++last_id_, std::move(*ring), want);
   sessions_[session->id()] = session;
+  // Who opened it holds it still; when that goes, what runs for it is killed with its worker.
+  session->on_close([this, id = session->id()] {
+    if (sessions_.erase(id) > 0 && any_end_) any_end_();
+  });
   return session;
-}
-
-void Calls::close(const std::shared_ptr<CallSession>& session) {
-  if (sessions_.erase(session->id()) > 0 && any_end_) any_end_();
 }
 
 bool Calls::is_idle() const {

@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "core/pool/call_duty.hpp"
+#include "daemon/held_calls.hpp"
 #include "daemon/workforce.hpp"
 
 namespace tine {
 
-/// Calls of one client that are held by it, and not stored: they travel through a ring in shared memory to
-/// the workers that do duty there, and are gone with the client.
-class CallSession {
+/// Calls of one client that travel through a ring in shared memory to the workers that do duty there.
+class CallSession final : public HeldCalls {
  public:
   struct Plan {
     CallDuty duty;               ///< without id, seat and pool's slot
@@ -25,39 +25,26 @@ class CallSession {
     UniqueFd errors;             ///< the client's stderr, where it gave it
     bool lingers = false;        ///< without calls it is as good as closed: nobody waits for its end
   };
-  struct Answer {
-    std::uint64_t index;  ///< of the call, from 0, in the order of add()
-    CallAnswer what;
-  };
-
   CallSession(asio::io_context& loop, Workforce& workforce, Plan plan, std::uint64_t id, CallRing ring,
               std::function<void()> want);
-  ~CallSession();
+  ~CallSession() override;
 
-  /// `on_answers` is called from the loop with what came, in the order of its coming.
-  void start(std::function<void(std::vector<Answer>)> on_answers);
-  /// Gives its index. `deadline_ns`: of the steady clock; it is not begun afterwards. 0: none.
-  std::uint64_t add(std::string call, std::uint64_t deadline_ns = 0) {
+  void start(std::function<void(std::vector<Answer>)> on_answers) override;
+  std::uint64_t add(std::string call, std::uint64_t deadline_ns) override {
     waiting_.push_back({std::move(call), deadline_ns});
     return next_ + waiting_.size() - 1;
   }
-  /// Kills the worker that is at this call; nothing, when none is.
-  void kill_runner(std::uint64_t index);
-  /// Offers what waits, as far as the ring has places, until pause().
-  void go_on();
-  void pause() { paused_ = true; }
-  bool is_paused() const { return paused_; }
-  /// Called when the daemon ends it.
-  void on_end(std::function<void()> hook) { on_end_ = std::move(hook); }
-  void end() {
-    if (on_end_) on_end_();
-  }
+  /// One that runs costs its worker.
+  void give_up(std::uint64_t index) override;
+  void go_on() override;
+  void pause() override { paused_ = true; }
+  bool is_paused() const override { return paused_; }
 
   std::uint64_t id() const { return id_; }
   const std::string& pool() const { return plan_.duty.pool; }
   bool wants_workers() const;
   bool is_idle() const { return plan_.lingers && unanswered() == 0; }
-  std::size_t unanswered() const { return waiting_.size() + offered_; }
+  std::size_t unanswered() const override { return waiting_.size() + offered_; }
 
   void engage(Worker& worker);
   /// The worker has left the ring, or died (`why`, not empty).
@@ -95,7 +82,6 @@ class CallSession {
   std::size_t offered_ = 0;  ///< and not answered
   bool paused_ = false;
   std::function<void(std::vector<Answer>)> on_answers_;
-  std::function<void()> on_end_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -114,8 +100,6 @@ class Calls {
 
   /// Errors: no memory or descriptors for the ring.
   Result<std::shared_ptr<CallSession>> open(CallSession::Plan plan);
-  /// What runs for it is killed with its worker.
-  void close(const std::shared_ptr<CallSession>& session);
   void end_all();
   bool is_empty() const { return sessions_.empty(); }
   /// No call is unanswered, and no map unfinished.

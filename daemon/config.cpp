@@ -96,14 +96,21 @@ bool is_name(const std::string& name) {
 
 Result<PoolConfig> read_pool(const Reader& reader, const Json& item) {
   if (!item.is_object()) return reader.wrong("pools", "must be an array of objects");
-  if (auto s = reader.refuse_unknown(item, {"name", "kind", "size"}); !s) return s.error();
+  if (auto s = reader.refuse_unknown(item, {"name", "kind", "size", "concurrency"}); !s) return s.error();
   auto name = reader.text(item, "name");
   if (!name) return name.error();
   if (!is_name(*name)) return reader.wrong("name", "a pool's name has letters, digits, _ - and .");
-  if (item.contains("kind") && item["kind"] != "process") return reader.wrong("kind", "must be \"process\"");
-  auto size = reader.number(item, "size", 0, 1, limits::pool_size_max);
+  const bool is_coroutine = item.contains("kind") && item["kind"] == "coroutine";
+  if (item.contains("kind") && item["kind"] != "process" && !is_coroutine)
+    return reader.wrong("kind", "must be \"process\" or \"coroutine\"");
+  auto size = reader.number(item, "size", is_coroutine ? 1 : 0, 1, limits::pool_size_max);
   if (!size) return size.error();
-  return PoolConfig{*name, static_cast<std::uint32_t>(*size)};
+  if (!is_coroutine && item.contains("concurrency"))
+    return reader.wrong("concurrency", "goes with \"kind\": \"coroutine\" only");
+  auto concurrency = reader.number(item, "concurrency", default_concurrency, 1, limits::concurrency_max);
+  if (!concurrency) return concurrency.error();
+  return PoolConfig{*name, static_cast<std::uint32_t>(*size),
+                    is_coroutine ? static_cast<std::uint32_t>(*concurrency) : 0};
 }
 
 Status read_pools(const Reader& reader, const Json& root, Config& config) {
@@ -178,7 +185,10 @@ Status read_rest(const Reader& reader, const Json& root, Config& config) {
   if (!drain) return drain.error();
   auto callback = reader.duration(root, "callback_timeout", config.callback_timeout_s);
   if (!callback) return callback.error();
+  auto keep_events = reader.number(root, "keep_events", config.keep_events, 1, 1'000'000'000);
+  if (!keep_events) return keep_events.error();
   config.keep_jobs = *keep;
+  config.keep_events = *keep_events;
   config.shared_memory_bytes = *shared;
   config.drain_timeout_s = *drain;
   config.callback_timeout_s = *callback;
@@ -217,8 +227,9 @@ Result<Config> parse_config(const std::string& text, const std::string& path) {
   }
   if (!root.is_object()) return make_error(Errc::usage, path + ":1: must be one JSON object");
   Config config;
-  if (auto s = reader.refuse_unknown(root, {"pools", "modules", "functions", "durability", "keep_jobs",
-                                            "shared_memory_bytes", "drain_timeout", "callback_timeout"});
+  if (auto s = reader.refuse_unknown(
+          root, {"pools", "modules", "functions", "durability", "keep_jobs", "keep_events",
+                 "shared_memory_bytes", "drain_timeout", "callback_timeout"});
       !s)
     return s.error();
   if (auto s = read_pools(reader, root, config); !s) return s.error();

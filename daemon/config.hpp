@@ -9,9 +9,12 @@
 
 namespace tine {
 
+inline constexpr std::uint32_t default_concurrency = 10000;
+
 struct PoolConfig {
   std::string name;
-  std::uint32_t size = 0;  ///< 0: the default, the CPUs this process may use
+  std::uint32_t size = 0;         ///< 0: the default, the CPUs this process may use
+  std::uint32_t concurrency = 0;  ///< calls at once in each coroutine worker; 0: a pool of processes
 };
 
 /// configs/tined.json, checked. Every member is at its default where the file says nothing.
@@ -21,6 +24,7 @@ struct Config {
   std::vector<CoProcessSpec> functions;
   Durability durability = Durability::power;
   std::uint64_t keep_jobs = 100000;
+  std::uint64_t keep_events = 100000;
   std::uint64_t shared_memory_bytes = 1ull << 30;  ///< of arrays, queues, dictionaries and locks together
   double drain_timeout_s = 8;
   double callback_timeout_s = 60;

@@ -52,7 +52,7 @@ std::string why_it_failed(const ipc::JobRow& row) {
 
 }  // namespace
 
-MapRun::MapRun(Services& given, std::shared_ptr<ipc::Channel> to, std::shared_ptr<CallSession> with,
+MapRun::MapRun(Services& given, std::shared_ptr<ipc::Channel> to, std::shared_ptr<HeldCalls> with,
                bool runs_commands, bool gives_records)
     : services(given),
       channel(std::move(to)),
@@ -63,7 +63,7 @@ MapRun::MapRun(Services& given, std::shared_ptr<ipc::Channel> to, std::shared_pt
 
 void MapRun::end_calls() {
   if (std::exchange(closed, true)) return;
-  services.jobs.calls().close(session);
+  session->close();
 }
 
 void MapRun::close() {
@@ -75,7 +75,7 @@ void MapRun::close() {
 }
 
 /// [index, what goes to stdout, why it failed or null]; the second is bytes, null, or {"file": path}.
-void MapRun::append(std::string& results, const CallSession::Answer& answer) {
+void MapRun::append(std::string& results, const HeldCalls::Answer& answer) {
   ipc::JobRow row = row_of(answer.what, is_command);
   const bool succeeded = row.state == JobState::succeeded;
   if (results.back() != '[') results += ',';
@@ -104,7 +104,7 @@ void MapRun::append(std::string& results, const CallSession::Answer& answer) {
   if (records && row.outcome->stdout_in_file) files.insert(row.outcome->job);
 }
 
-void MapRun::take(const std::vector<CallSession::Answer>& answers) {
+void MapRun::take(const std::vector<HeldCalls::Answer>& answers) {
   std::string line = R"({"jsonrpc":"2.0","method":"map.results","params":{"results":[)";
   for (const auto& answer : answers) append(line, answer);
   channel->send(line + "]}}");

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/calls.hpp"
+#include "daemon/held_calls.hpp"
 #include "daemon/services.hpp"
 #include "ipc/channel.hpp"
 
@@ -13,16 +13,16 @@ namespace tine {
 /// One `map` of one connection: `map` opens it, `map.items` bring calls, `map.results` go out as they end,
 /// and `map.end` is answered when all have.
 struct MapRun : std::enable_shared_from_this<MapRun> {
-  MapRun(Services& services, std::shared_ptr<ipc::Channel> channel, std::shared_ptr<CallSession> session,
+  MapRun(Services& services, std::shared_ptr<ipc::Channel> channel, std::shared_ptr<HeldCalls> session,
          bool is_command, bool records);
 
-  void take(const std::vector<CallSession::Answer>& answers);
+  void take(const std::vector<HeldCalls::Answer>& answers);
   void end_calls();  ///< what still runs is killed
   void close();      ///< with the connection: the outputs go, too
 
   Services& services;
   std::shared_ptr<ipc::Channel> channel;
-  std::shared_ptr<CallSession> session;
+  std::shared_ptr<HeldCalls> session;
   Bell bell;
   std::set<std::uint64_t> files;  ///< outputs that the client was told to read: ids of their calls
   bool is_command, records;
@@ -30,7 +30,7 @@ struct MapRun : std::enable_shared_from_this<MapRun> {
   bool closed = false;
 
  private:
-  void append(std::string& results, const CallSession::Answer& answer);
+  void append(std::string& results, const HeldCalls::Answer& answer);
 };
 
 }  // namespace tine

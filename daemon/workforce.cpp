@@ -15,6 +15,7 @@
 #include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 #include "core/process/spawn.hpp"
+#include "daemon/log_pipe.hpp"
 
 namespace tine {
 namespace {
@@ -34,6 +35,12 @@ void note_stored(Worker& worker, std::uint64_t seq) {
 /// Records that may wait before an idle-less worker is told what is stored: well below its 16 places.
 constexpr std::uint64_t untold_max = 6;
 
+/// A coroutine worker's, all free.
+void make_places(Worker& worker) {
+  worker.tasks.resize(worker.seat.tasks);
+  for (std::uint32_t place = worker.seat.tasks; place > 0; --place) worker.free_places.push_back(place - 1);
+}
+
 std::uint64_t inode_of(const std::string& path) {
   struct stat info {};
   return ::lstat(path.c_str(), &info) == 0 ? info.st_ino : 0;
@@ -48,6 +55,7 @@ Workforce::Workforce(asio::io_context& loop, ZygoteSetup setup, Listener& listen
       acceptor_(loop),
       socket_check_(loop),
       respawn_(loop),
+      pulse_check_(loop),
       key_prefix_(std::to_string(now_micros()) + "-") {}
 
 Workforce::~Workforce() = default;
@@ -195,12 +203,20 @@ void Workforce::zygote_closed() {
   });
 }
 
-Worker& Workforce::hire(const std::string& pool, std::uint32_t slot) {
+Worker& Workforce::hire(const std::string& pool, std::uint32_t slot, std::uint32_t tasks) {
   auto worker = std::make_unique<Worker>();
-  worker->seat = {key_prefix_ + std::to_string(++hired_), pool, slot};
+  worker->seat = {key_prefix_ + std::to_string(++hired_), pool, slot, tasks};
   Worker& hired = *worker;
   workers_[hired.seat.key] = std::move(worker);
-  zygote_->send(FrameType::fork_worker, encode(hired.seat));
+  std::vector<UniqueFd> descriptors;
+  if (tasks > 0) {
+    make_places(hired);
+    if (auto pipe = open_log_pipe(loop_, "pool " + pool))
+      descriptors.push_back(std::move(*pipe));
+    else
+      spdlog::warn("{}: what pool {} prints is lost", pipe.error().message(), pool);
+  }
+  zygote_->send(FrameType::fork_worker, encode(hired.seat), std::move(descriptors));
   return hired;
 }
 
@@ -217,6 +233,7 @@ Worker* Workforce::adopt(const std::string& key) {
   worker->is_ours = false;
   worker->is_leaving = true;
   worker->spool = std::move(*spool);
+  make_places(*worker);
   worker->seq_seen = worker->seq_stored = worker->spool->stored();
   Worker& adopted = *worker;
   workers_[key] = std::move(worker);
@@ -255,6 +272,7 @@ bool Workforce::deliver_records(Worker& worker, const Spool::Offer& offer) {
 
 void Workforce::settle(Worker& worker) {
   if (!worker.is_ours && worker.spool && worker.spool->worker_lives()) {
+    if (worker.is_coroutine()) return settle_living_tasks(worker);
     // An adopted worker that still runs: one compare-and-swap decides who has what it was offered.
     auto offer = worker.spool->offer();
     if (offer.state == Spool::OfferState::offered) worker.spool->recall(offer.job);
@@ -268,7 +286,9 @@ void Workforce::settle(Worker& worker) {
     return;
   }
   std::optional<Spool::Offer> unwitnessed, returned;
-  if (worker.spool) {
+  if (worker.spool && worker.is_coroutine()) {
+    settle_dead_tasks(worker);
+  } else if (worker.spool) {
     auto offer = worker.spool->offer();
     if (offer.state == Spool::OfferState::offered) worker.spool->recall(offer.job);
     offer = worker.spool->offer();
@@ -326,6 +346,7 @@ void Workforce::worker_frame(const std::string& key, FrameType type, std::string
     listener_.worker_left_duty(worker);
     if (worker.is_free()) listener_.worker_is_free(worker);
   }
+  if (type == FrameType::answered && worker.is_coroutine()) return task_answered(worker, payload);
   if (type != FrameType::ended) return;
   ByteReader in(payload);
   const auto seq = in.number<std::uint64_t>();
@@ -336,18 +357,25 @@ void Workforce::worker_frame(const std::string& key, FrameType type, std::string
   // A record that a re-dialled worker sends again may be older than what it runs now.
   ByteReader head(outcome);
   head.number<std::uint8_t>();
-  if (head.number<JobId>() == worker.job) worker.job = 0;
+  const auto job = head.number<JobId>();
+  if (job == worker.job) worker.job = 0;
+  if (worker.is_coroutine()) free_place_of(worker, job);
   ++worker.jobs_done;
   listener_.worker_ended(worker, kind, seq, outcome);
   if (worker.is_free()) listener_.worker_is_free(worker);
 }
 
-void Workforce::order(Worker& worker, const StartOrder& order, std::vector<UniqueFd> descriptors) {
-  worker.job = order.job;
-  worker.attempt = order.attempt;
-  worker.kind = order.kind;
+void Workforce::order(Worker& worker, StartOrder order, std::vector<UniqueFd> descriptors) {
+  if (worker.is_coroutine()) {
+    const auto spec = decode_spec(order.spec);
+    order.place = take_place(worker, {order.job, order.attempt, 0, 0, spec ? spec->function : ""});
+  } else {
+    worker.job = order.job;
+    worker.attempt = order.attempt;
+    worker.kind = order.kind;
+  }
   // Before the order is sent: after a kill -9 of this daemon the word says who has the job.
-  worker.spool->make_offer(order.kind, order.job, order.attempt);
+  worker.spool->make_offer(order.kind, order.job, order.attempt, order.place);
   failpoint(order.kind == OrderKind::job ? "job.offered" : "callback.offered");
   if (!worker.link) return;
   if (worker.seq_stored > worker.seq_told) tell_stored(worker);
@@ -385,9 +413,23 @@ void Workforce::signal(Worker& worker, int signal) {
   if (worker.link) worker.link->send(FrameType::signal, out.bytes());
 }
 
-void Workforce::kill(Worker& worker) {
+void Workforce::pause(Worker& worker, bool paused, bool is_function) {
+  if (is_function) {
+    if (worker.spool) worker.spool->pause_clock(paused);
+    signal_worker(worker, paused ? SIGSTOP : SIGCONT);
+    return signal_descendants(worker.pid, paused ? SIGSTOP : SIGCONT);
+  }
+  ByteWriter out;
+  out.number<JobId>(worker.job);
+  out.number<std::uint8_t>(paused);
+  if (worker.link) worker.link->send(FrameType::pause, out.bytes());
+}
+
+void Workforce::kill(Worker& worker) { signal_worker(worker, SIGKILL); }
+
+void Workforce::signal_worker(const Worker& worker, int signal) {
   const UniqueFd fd(static_cast<int>(::pidfd_open(worker.pid, 0)));
-  if (fd && worker.spool && worker.spool->worker_lives()) ::pidfd_send_signal(fd.get(), SIGKILL, nullptr, 0);
+  if (fd && worker.spool && worker.spool->worker_lives()) ::pidfd_send_signal(fd.get(), signal, nullptr, 0);
 }
 
 void Workforce::dismiss(Worker& worker) {
@@ -442,6 +484,7 @@ void Workforce::stop(bool wait) {
   std::error_code ignored;
   acceptor_.close(ignored);
   socket_check_.cancel();
+  pulse_check_.cancel();
   respawn_.cancel();
   for (auto& [key, worker] : workers_)
     if (worker->link) worker->link->close();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/coroutine/timer_heap.hpp"
 #include "core/pool/call_duty.hpp"
 #include "core/pool/spool.hpp"
 #include "core/pool/worker_protocol.hpp"
@@ -19,6 +20,16 @@ namespace tine {
 
 /// A duty whose session is gone; its worker comes back, or dies.
 inline constexpr std::uint64_t abandoned_duty = ~std::uint64_t{0};
+
+/// Who sits at a place of a coroutine worker.
+struct WorkerTask {
+  JobId job = 0;  ///< a job; or
+  std::uint32_t attempt = 0;
+  std::uint64_t session = 0;  ///< a call of this session. Both 0: the place is free
+  std::uint64_t index = 0;    ///< of the session's calls
+  std::string function;
+  bool is_free() const { return job == 0 && session == 0; }
+};
 
 /// One worker as the daemon knows it.
 struct Worker {
@@ -40,8 +51,23 @@ struct Worker {
   std::uint64_t jobs_done = 0;
   std::unique_ptr<asio::posix::stream_descriptor> death;  ///< its pidfd, where no zygote reports
 
-  bool is_busy() const { return job != 0 || duty != 0; }
-  bool is_free() const { return !is_busy() && link && !is_leaving; }
+  // A coroutine worker has places instead of one job or duty.
+  std::vector<WorkerTask> tasks;           ///< by place; empty: it is none
+  std::vector<std::uint32_t> free_places;  ///< of these
+  std::uint64_t turn = 0;                  ///< of its pulse, as it was last seen,
+  Instant turn_since = 0;                  ///< and since when it is the same
+  bool turn_is_told = false;               ///< that it lasts too long is in the log
+  /// Who holds it up now, for longer than a call should without giving way; nullptr: nobody.
+  const WorkerTask* hog() const;
+
+  bool is_coroutine() const { return !tasks.empty(); }
+  bool is_busy() const { return job != 0 || duty != 0 || free_places.size() < tasks.size(); }
+  /// How much more it can be given.
+  std::size_t room() const {
+    if (!link || is_leaving) return 0;
+    return is_coroutine() ? free_places.size() : is_busy() ? 0 : 1;
+  }
+  bool is_free() const { return room() > 0; }
 };
 
 /// Keeps the zygote and its workers alive, and talks to each. Knows nothing of what a job means.
@@ -63,6 +89,13 @@ class Workforce {
     /// with worker.seq_seen: without it the next daemon would take the job for one that never began.
     virtual void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                              std::optional<Spool::Offer> returned) = 0;
+    /// A coroutine worker's call has ended: answered, or `died` with it.
+    virtual void task_answered(const WorkerTask& task, CallAnswer answer) = 0;
+    /// A coroutine worker that is dead had begun it, and left no record; to be stored() under this seq. Comes
+    /// before its worker_died.
+    virtual void task_died(Worker& worker, const Spool::Offer& begun, std::uint64_t seq) = 0;
+    /// It was ordered, and the worker died without having begun it.
+    virtual void task_returned(JobId job) = 0;
     /// The first time, or after the zygote was replaced: workers can be hired again.
     virtual void zygote_is_ready() = 0;
     /// A module cannot be loaded, or the zygote cannot be started.
@@ -77,19 +110,25 @@ class Workforce {
   bool is_ready() const { return ready_; }
   const std::set<std::string>& functions() const { return functions_; }
 
-  /// Forks a worker for this seat; it reports as free. Needs is_ready().
-  Worker& hire(const std::string& pool, std::uint32_t slot);
+  /// Forks a worker for this seat; it reports as free. Needs is_ready(). `tasks`: as in WorkerSeat.
+  Worker& hire(const std::string& pool, std::uint32_t slot, std::uint32_t tasks = 0);
   /// A worker of an earlier daemon: from its spool. It may be dead already; then worker_died follows from
   /// settle().
   Worker* adopt(const std::string& key);
   void settle(Worker& worker);
 
-  void order(Worker& worker, const StartOrder& order, std::vector<UniqueFd> descriptors);
+  void order(Worker& worker, StartOrder order, std::vector<UniqueFd> descriptors);
   /// A free worker answers what lies in the ring, until it is let go. The descriptors stay the caller's;
   /// `errors` may be -1.
   void serve_calls(Worker& worker, const CallDuty& duty, const std::vector<int>& ring, int errors);
   void cancel(Worker& worker, double kill_after_s);
+  /// A coroutine worker with room gets the call, at the place that is returned.
+  std::uint32_t call(Worker& worker, TaskCall call);
+  void end_call(Worker& worker, std::uint32_t place, std::uint64_t session);  ///< unwinds it
+  void cancel_task(Worker& worker, JobId job);                                ///< the same of a job
   void signal(Worker& worker, int signal);
+  /// Stops what it runs, or lets it go on; of a function the worker itself.
+  void pause(Worker& worker, bool paused, bool is_function);
   void kill(Worker& worker);     ///< SIGKILL to the worker itself
   void dismiss(Worker& worker);  ///< it ends when it is idle and the store has its records
   /// The store has this record of this worker. To be called once for each that was delivered, in any order.
@@ -117,6 +156,16 @@ class Workforce {
   void kill_what_is_left(Worker& worker, JobId job);
   void forget_files(const std::string& key);
   void tell_stored(Worker& worker);
+  static void signal_worker(const Worker& worker, int signal);
+  // Of coroutine workers: workforce_tasks.cpp.
+  std::uint32_t take_place(Worker& worker, WorkerTask task);
+  void free_place(Worker& worker, std::uint32_t place);
+  void free_place_of(Worker& worker, JobId job);
+  void task_answered(Worker& worker, std::string_view payload);
+  void settle_living_tasks(Worker& worker);
+  void settle_dead_tasks(Worker& worker);
+  void watch_pulses();
+  bool look_at_pulse(Worker& worker);
 
   asio::io_context& loop_;
   ZygoteSetup setup_;
@@ -124,6 +173,8 @@ class Workforce {
   asio::local::stream_protocol::acceptor acceptor_;
   asio::steady_timer socket_check_;
   asio::steady_timer respawn_;
+  asio::steady_timer pulse_check_;
+  bool pulses_are_watched_ = false;
   std::shared_ptr<FrameLink> zygote_;
   std::int32_t zygote_pid_ = 0;
   bool ready_ = false;

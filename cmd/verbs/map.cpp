@@ -286,7 +286,7 @@ Result<Json> to_params(const MapWords& words, const Words& command, bool records
   if (words.function) params["function"] = ipc::to_wire(*words.function);
   if (words.pool) params["pool"] = ipc::to_wire(*words.pool);
   if (words.jobs) {
-    const auto jobs = parse_integer(*words.jobs, 1, limits::pool_size_max);
+    const auto jobs = parse_integer(*words.jobs, 1, limits::concurrency_max);
     if (!jobs) return make_error(Errc::usage, "--jobs: " + jobs.error().message());
     params["parallel"] = *jobs;
   }

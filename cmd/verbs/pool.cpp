@@ -14,7 +14,8 @@ namespace {
 using ipc::Json;
 
 constexpr const char* allowed =
-    "allowed: list, add NAME --size N, resize NAME N, close|open|join|terminate NAME";
+    "allowed: list, add NAME --size N|--kind coroutine [--concurrency N], resize NAME N, "
+    "pause|resume|close|open|join|terminate|remove NAME";
 
 int print_pools(const Json& reply, bool json) {
   std::vector<Row> rows{{"POOL", "KIND", "SIZE", "BUSY", "QUEUED", "STATE"}};
@@ -33,18 +34,30 @@ int print_pools(const Json& reply, bool json) {
   return json ? 0 : print_text(table(rows));
 }
 
+struct PoolWords {
+  std::optional<std::string_view> size, kind, concurrency;
+};
+
 /// The params of `pool WORD`. Errors: Errc::usage.
-Result<Json> to_params(std::string_view word, const Words& names,
-                       const std::optional<std::string_view>& size) {
+Result<Json> to_params(std::string_view word, const Words& names, const PoolWords& words) {
+  const auto& size = words.size;
   const bool resizes = word == "resize", adds = word == "add";
   const std::size_t expected = word == "list" ? 0 : resizes && !size ? 2 : 1;
-  if (names.size() != expected || (adds && !size) || (size && !adds && !resizes))
+  if (names.size() != expected || (adds && !size && !words.kind) || (size && !adds && !resizes) ||
+      ((words.kind || words.concurrency) && !adds))
     return make_error(Errc::usage,
                       std::string("'pool ") + std::string(word) + "' is not given right; " + allowed);
   Json params = Json::object();
   if (expected == 0) return params;
   params["name"] = ipc::to_wire(names[0]);
   if (!adds && !resizes) return params;
+  if (words.kind) params["kind"] = ipc::to_wire(*words.kind);
+  if (words.concurrency) {
+    const auto number = parse_integer(*words.concurrency, 1, limits::concurrency_max);
+    if (!number) return make_error(Errc::usage, "--concurrency: " + number.error().message());
+    params["concurrency"] = *number;
+  }
+  if (adds && !size) return params;
   const auto number = parse_integer(size ? *size : names[1], 1, limits::pool_size_max);
   if (!number) return make_error(Errc::usage, "the size: " + number.error().message());
   params["size"] = *number;
@@ -54,19 +67,23 @@ Result<Json> to_params(std::string_view word, const Words& names,
 }  // namespace
 
 int pool(Invocation& invocation) {
-  std::optional<std::string_view> size;
-  Options options(invocation,
-                  "pool list | add NAME --size N | resize NAME N | close|open|join|terminate NAME",
-                  "Pools of workers. close: refuse new jobs; join: wait until it is closed and empty.");
-  options.value("--size", "N", size, "how many workers");
+  PoolWords given;
+  Options options(
+      invocation,
+      "pool list | add NAME --size N | resize NAME N | pause|resume|close|open|join|terminate|remove NAME",
+      "Pools of workers. close: refuse new jobs; join: wait until it is closed and empty.");
+  options.value("--size", "N", given.size, "how many workers");
+  options.value("--kind", "KIND", given.kind, "process, or coroutine: functions only, thousands at once");
+  options.value("--concurrency", "N", given.concurrency, "of a coroutine pool: how many at once (10000)");
   if (const auto over = options.parse()) return *over;
   const auto& words = options.free_words();
   const auto word = words.empty() ? std::string_view("list") : words[0];
   bool known = false;
-  for (const std::string_view one : {"list", "add", "resize", "close", "open", "join", "terminate"})
+  for (const std::string_view one :
+       {"list", "add", "resize", "pause", "resume", "close", "open", "join", "terminate", "remove"})
     known |= one == word;
   if (!known) return fail_usage(invocation, "'" + std::string(word) + "' is not known; " + allowed);
-  const auto params = to_params(word, words.empty() ? Words{} : Words(words.begin() + 1, words.end()), size);
+  const auto params = to_params(word, words.empty() ? Words{} : Words(words.begin() + 1, words.end()), given);
   if (!params) return fail(invocation, params.error());
 
   auto daemon = reach_daemon(invocation, Autostart::allowed);

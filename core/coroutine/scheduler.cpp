@@ -92,6 +92,7 @@ void Scheduler::enqueue(Party& party) {
 void Scheduler::start(const std::shared_ptr<TaskState>& task) {
   auto* const party = new Party(*this);
   party->task = task;
+  party->label = running_->label;
   task->party = party;
   task->scheduler = this;
   party->alive_next = alive_;
@@ -169,6 +170,7 @@ void Scheduler::run_until_program_wakes() {
   Context* const outer = std::exchange(hub_, &Context::current());
   for (;;) {
     if (!queue_first_) {
+      if (pulse_) tell_pulse(nullptr);
       try {
         poll(true);
       } catch (...) {
@@ -209,10 +211,17 @@ void Scheduler::resume(Party& party) {
   }
   running_ = &party;
   task_that_runs = &party;
+  if (pulse_) tell_pulse(&party);
   party.place->enter();
   running_ = &program_;
   task_that_runs = nullptr;
   if (party.task->ended) end(party);
+}
+
+void Scheduler::tell_pulse(const Party* runs) {
+  pulse_->turn.store(runs ? ++switches_ << Pulse::label_bits | runs->label : 0, std::memory_order_relaxed);
+  pulse_->tasks.store(static_cast<std::uint32_t>(tasks_), std::memory_order_relaxed);
+  pulse_->ready.store(static_cast<std::uint32_t>(ready_count_) + (runs ? 1 : 0), std::memory_order_relaxed);
 }
 
 Context* Scheduler::run_task(void* argument) {

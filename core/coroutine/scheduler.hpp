@@ -6,6 +6,7 @@
 
 #include "core/coroutine/context.hpp"
 #include "core/coroutine/descriptor_waits.hpp"
+#include "core/coroutine/pulse.hpp"
 #include "core/coroutine/timer_heap.hpp"
 #include "core/tine/coroutine.hpp"
 
@@ -47,6 +48,7 @@ struct Party {
   } deadline;
   bool killed = false;                           ///< TaskKilled is still to be thrown
   int c_calls = 0;                               ///< depth
+  std::uint32_t label = 0;                       ///< for the pulse; what it spawns has it too
   std::vector<struct PendingTimeout*> timeouts;  ///< the guards of this party, innermost last
 
   bool is_interrupted() const;
@@ -90,6 +92,8 @@ class Scheduler {
 
   std::size_t tasks() const { return tasks_; }              ///< that have not ended
   std::size_t tasks_ready() const { return ready_count_; }  ///< of these, not waiting
+  /// From now on each switch is told there; `pulse` outlives the scheduler.
+  void publish(Pulse& pulse) { pulse_ = &pulse; }
 
   ~Scheduler();
 
@@ -99,6 +103,7 @@ class Scheduler {
   void run_until_program_wakes();
   void resume(Party& party);
   void poll(bool may_block);
+  void tell_pulse(const Party* runs);
   void end(Party& party);
   void signal_came();
   friend struct Party;
@@ -113,6 +118,8 @@ class Scheduler {
   Party* alive_ = nullptr;
   std::size_t tasks_ = 0, ready_count_ = 0;
   unsigned since_poll_ = 0;
+  Pulse* pulse_ = nullptr;
+  std::uint64_t switches_ = 0;
   TimerHeap timers_;
   DescriptorWaits descriptors_;
   bool closing_ = false;

@@ -10,11 +10,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
-#include "core/base/json_depth.hpp"
+#include "core/pool/call_arguments.hpp"
 #include "core/pool/call_surroundings.hpp"
 #include "core/pool/command_run.hpp"
 #include "core/pool/job_environment.hpp"
@@ -143,20 +142,12 @@ class Duty {
 
   /// "": `result` says why not.
   std::string arguments(std::string_view text, CallResult& result) const {
-    using Json = nlohmann::json;
-    if (duty_.is_text) return Json::array({text}).dump(-1, ' ', false, Json::error_handler_t::replace);
-    std::string args =
-        duty_.is_star || duty_.function.empty() ? std::string(text) : "[" + std::string(text) + "]";
-    if (json_too_deep_at(args)) {
-      result = {"", "ValueError", "nested deeper than 64 levels"};
-    } else if (!Json::accept(args)) {
-      result = {"", "ValueError", "not JSON"};
-    } else if (args[args.find_first_not_of(" \t\r\n")] != '[') {
-      result = {"", "ValueError", "not a JSON array of the arguments"};
-    } else {
-      return args;
-    }
-    return "";
+    const bool is_array = duty_.is_star || duty_.function.empty();
+    return call_arguments(text,
+                          duty_.is_text ? CallText::text
+                          : is_array    ? CallText::array
+                                        : CallText::value,
+                          result);
   }
 
   static CallResult run(const Functions::Function& function, const std::string& args) {

@@ -26,6 +26,7 @@ bool DaemonLink::dial(int state_dir_fd) {
 void DaemonLink::close() {
   fd_.reset();
   incoming_.clear();
+  taken_ = 0;
   outgoing_.clear();
   descriptors_.clear();
 }
@@ -75,20 +76,25 @@ void DaemonLink::read() {
 }
 
 std::optional<FrameType> DaemonLink::peek() const {
-  if (incoming_.size() < frame_header_bytes) return std::nullopt;
+  if (incoming_.size() - taken_ < frame_header_bytes) return std::nullopt;
   std::uint32_t size = 0;
-  std::memcpy(&size, incoming_.data(), sizeof size);
-  if (incoming_.size() < frame_header_bytes + size) return std::nullopt;
-  return static_cast<FrameType>(incoming_[sizeof size]);
+  std::memcpy(&size, incoming_.data() + taken_, sizeof size);
+  if (incoming_.size() - taken_ < frame_header_bytes + size) return std::nullopt;
+  return static_cast<FrameType>(incoming_[taken_ + sizeof size]);
 }
 
 std::optional<DaemonLink::Frame> DaemonLink::next() {
   const auto type = peek();
   if (!type) return std::nullopt;
   std::uint32_t size = 0;
-  std::memcpy(&size, incoming_.data(), sizeof size);
-  Frame frame{*type, incoming_.substr(frame_header_bytes, size)};
-  incoming_.erase(0, frame_header_bytes + size);
+  std::memcpy(&size, incoming_.data() + taken_, sizeof size);
+  Frame frame{*type, incoming_.substr(taken_ + frame_header_bytes, size)};
+  taken_ += frame_header_bytes + size;
+  // Now and then, not for each of many small ones.
+  if (taken_ == incoming_.size() || taken_ > incoming_.size() / 2) {
+    incoming_.erase(0, taken_);
+    taken_ = 0;
+  }
   return frame;
 }
 

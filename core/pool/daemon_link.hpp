@@ -41,6 +41,7 @@ class DaemonLink {
   void write();
   UniqueFd fd_;
   std::string incoming_;
+  std::size_t taken_ = 0;  ///< bytes of `incoming_` that next() has given out
   std::string outgoing_;
   std::deque<UniqueFd> descriptors_;
 };

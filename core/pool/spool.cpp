@@ -14,24 +14,14 @@
 #include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
 #include "core/base/file.hpp"
+#include "core/base/limits.hpp"
 
 namespace tine {
 namespace {
 
 constexpr std::uint64_t spool_magic = 0x6c6f6f7073656e74;  // "tnespool"
-constexpr std::uint32_t spool_version = 2;
-constexpr std::size_t places_max = 16;
-
-/// One exit record. `seq` is stored last: a place is complete or does not count.
-struct Place {
-  std::atomic<std::uint64_t> seq;  ///< 0: never used
-  std::uint64_t bytes;             ///< of the record
-  std::uint8_t kind;               ///< OrderKind
-  std::uint8_t is_beside;          ///< the record is in the file `<key>.<seq>`
-  char pad[14];
-  char record[Spool::record_bytes_max];
-};
-static_assert(sizeof(Place) == 20 << 10 && offsetof(Place, record) == 32);
+constexpr std::uint32_t spool_version = 3;
+constexpr std::size_t page_bytes = 4096;
 
 // The offer word: two bits of state, two of kind, 60 of job.
 std::uint64_t pack(Spool::OfferState state, OrderKind kind, JobId job) {
@@ -47,6 +37,12 @@ std::uint64_t with_state(std::uint64_t word, Spool::OfferState state) {
 std::string folder_of(const std::string& state_dir) { return state_dir + "/spool"; }
 std::string beside(const std::string& path, std::uint64_t seq) { return path + "." + std::to_string(seq); }
 
+std::int64_t monotonic_us() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * INT64_C(1'000'000) + now.tv_nsec / 1000;
+}
+
 /// Copies into a fixed field, always ended by NUL.
 template <std::size_t N>
 void put(char (&field)[N], const std::string& text) {
@@ -56,6 +52,23 @@ void put(char (&field)[N], const std::string& text) {
 
 }  // namespace
 
+/// One exit record. `seq` is stored last: a place is complete or does not count.
+struct Spool::Place {
+  std::atomic<std::uint64_t> seq;  ///< 0: never used
+  std::uint64_t bytes;             ///< of the record
+  std::uint8_t kind;               ///< OrderKind
+  std::uint8_t is_beside;          ///< the record is in the file `<key>.<seq>`
+  char pad[14];
+  char record[Spool::record_bytes_max];
+};
+
+struct Spool::Desk {
+  std::atomic<std::uint64_t> offer;
+  std::atomic<std::uint32_t> attempt;  ///< of the offer; written by the daemon before the word
+  std::uint32_t unused;
+};
+
+/// In the file: this, padded to a page; a Desk for each place of a coroutine worker, to whole pages; Places.
 struct Spool::Layout {
   std::atomic<std::uint64_t> magic;  ///< stored last: a spool killed while it was made is none
   std::uint32_t version;
@@ -63,15 +76,41 @@ struct Spool::Layout {
   char boot[64];
   char pool[256];
   std::int32_t pid;
-  std::uint32_t unused;
+  std::uint32_t tasks;  ///< 0: no coroutine worker
   std::uint64_t start_ticks;
-  alignas(64) std::atomic<std::uint64_t> offer;
-  std::atomic<std::uint32_t> attempt;  ///< of the offer; written by the daemon before the word
-  std::atomic<std::int32_t> session;   ///< 0: none; stored after its start
+  alignas(64) Desk desk;              ///< where there are no tasks
+  std::atomic<std::int32_t> session;  ///< 0: none; stored after its start
   std::atomic<std::uint64_t> session_start_ticks;
+  std::atomic<std::int64_t> paused_since_us;  ///< CLOCK_MONOTONIC, 0: it is not
+  std::atomic<std::int64_t> paused_before_us;
   alignas(64) std::atomic<std::uint64_t> stored;  ///< records up to this seq are in the store
-  alignas(4096) Place places[places_max];
+  alignas(64) Pulse pulse;
 };
+
+std::size_t Spool::places_of(std::uint32_t tasks) { return tasks == 0 ? 16 : 128; }
+
+std::size_t Spool::bytes_of(std::uint32_t tasks) {
+  static_assert(sizeof(Layout) <= page_bytes && sizeof(Desk) == 16);
+  static_assert(sizeof(Place) == 20 << 10 && offsetof(Place, record) == 32);
+  const std::size_t desks = (tasks * sizeof(Desk) + page_bytes - 1) / page_bytes * page_bytes;
+  return page_bytes + desks + places_of(tasks) * sizeof(Place);
+}
+
+Spool::Spool(WorkerSeat seat, Layout* layout, std::string path)
+    : seat_(std::move(seat)), layout_(layout), path_(std::move(path)) {}
+
+std::span<Spool::Place> Spool::places() const {
+  const std::size_t count = places_of(seat_.tasks);
+  auto* const end = reinterpret_cast<std::byte*>(layout_) + bytes_of(seat_.tasks);
+  return {reinterpret_cast<Place*>(end) - count, count};
+}
+
+Spool::Place& Spool::place_of(std::uint64_t seq) const { return places()[seq % places().size()]; }
+
+Spool::Desk& Spool::desk(std::uint32_t place) const {
+  if (seat_.tasks == 0) return layout_->desk;
+  return reinterpret_cast<Desk*>(reinterpret_cast<std::byte*>(layout_) + page_bytes)[place];
+}
 
 Result<std::unique_ptr<Spool>> Spool::create(const std::string& state_dir, const WorkerSeat& seat) {
   const std::string path = folder_of(state_dir) + "/" + seat.key;
@@ -83,12 +122,15 @@ Result<std::unique_ptr<Spool>> Spool::create(const std::string& state_dir, const
     return errno_error("create " + path);
   };
   if (const int error = failpoint("spool.create")) return give_up(error);
-  if (const int error = ::posix_fallocate(fd.get(), 0, sizeof(Layout)); error != 0) return give_up(error);
-  void* memory = ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  const std::size_t bytes = bytes_of(seat.tasks);
+  if (const int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)); error != 0)
+    return give_up(error);
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return give_up(errno);
   auto* layout = static_cast<Layout*>(memory);
   layout->version = spool_version;
   layout->slot = seat.slot;
+  layout->tasks = seat.tasks;
   put(layout->boot, boot_id());
   put(layout->pool, seat.pool);
   layout->pid = ::getpid();
@@ -103,24 +145,28 @@ Result<std::unique_ptr<Spool>> Spool::attach(const std::string& state_dir, const
   if (!fd) return errno_error("open " + path);
   struct stat info {};
   if (::fstat(fd.get(), &info) < 0) return errno_error("stat " + path);
-  if (static_cast<std::size_t>(info.st_size) != sizeof(Layout))
-    return make_error(Errc::io, path + " is no whole spool file");
-  void* memory = ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  std::uint32_t tasks = 0;
+  const bool is_whole = static_cast<std::size_t>(info.st_size) >= bytes_of(0) &&
+                        ::pread(fd.get(), &tasks, sizeof tasks, offsetof(Layout, tasks)) == sizeof tasks &&
+                        tasks <= limits::concurrency_max &&
+                        static_cast<std::size_t>(info.st_size) == bytes_of(tasks);
+  if (!is_whole) return make_error(Errc::io, path + " is no whole spool file");
+  void* memory = ::mmap(nullptr, bytes_of(tasks), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return errno_error("map " + path);
   auto* layout = static_cast<Layout*>(memory);
-  std::unique_ptr<Spool> spool(new Spool(WorkerSeat{key, "", 0}, layout, path));
+  std::unique_ptr<Spool> spool(new Spool(WorkerSeat{key, "", 0, tasks}, layout, path));
   if (layout->magic.load(std::memory_order_acquire) != spool_magic || layout->version != spool_version)
     return make_error(Errc::io, path + " is no spool file of this version");
   if (boot_id() != std::string_view(layout->boot, ::strnlen(layout->boot, sizeof layout->boot)))
     return make_error(Errc::io, path + " is from before the last boot");
   spool->seat_.pool.assign(layout->pool, ::strnlen(layout->pool, sizeof layout->pool));
   spool->seat_.slot = layout->slot;
-  for (const Place& place : layout->places)
+  for (const Place& place : spool->places())
     spool->seq_ = std::max(spool->seq_, place.seq.load(std::memory_order_acquire));
   return spool;
 }
 
-Spool::~Spool() { ::munmap(layout_, sizeof(Layout)); }
+Spool::~Spool() { ::munmap(layout_, bytes_of(seat_.tasks)); }
 
 std::int32_t Spool::pid() const { return layout_->pid; }
 
@@ -128,42 +174,63 @@ bool Spool::worker_lives() const {
   return layout_->start_ticks != 0 && process_start_ticks(layout_->pid) == layout_->start_ticks;
 }
 
-Spool::Offer Spool::offer() const {
-  const auto word = layout_->offer.load(std::memory_order_acquire);
-  return {state_in(word), kind_in(word), job_in(word), layout_->attempt.load(std::memory_order_relaxed)};
+Spool::Offer Spool::offer(std::uint32_t place) const {
+  const Desk& at = desk(place);
+  const auto word = at.offer.load(std::memory_order_acquire);
+  return {state_in(word), kind_in(word), job_in(word), at.attempt.load(std::memory_order_relaxed)};
 }
 
-void Spool::make_offer(OrderKind kind, JobId job, std::uint32_t attempt) {
-  layout_->attempt.store(attempt, std::memory_order_relaxed);
-  layout_->offer.store(pack(OfferState::offered, kind, job), std::memory_order_release);
+void Spool::make_offer(OrderKind kind, JobId job, std::uint32_t attempt, std::uint32_t place) {
+  desk(place).attempt.store(attempt, std::memory_order_relaxed);
+  desk(place).offer.store(pack(OfferState::offered, kind, job), std::memory_order_release);
 }
 
-bool Spool::begin(JobId job, std::uint32_t attempt) {
-  auto word = layout_->offer.load(std::memory_order_acquire);
+bool Spool::begin(JobId job, std::uint32_t attempt, std::uint32_t place) {
+  Desk& at = desk(place);
+  auto word = at.offer.load(std::memory_order_acquire);
   if (state_in(word) != OfferState::offered || job_in(word) != job) return false;
-  if (layout_->attempt.load(std::memory_order_relaxed) != attempt) return false;
-  return layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::begun),
-                                                std::memory_order_acq_rel);
+  if (at.attempt.load(std::memory_order_relaxed) != attempt) return false;
+  layout_->paused_since_us.store(0);
+  layout_->paused_before_us.store(0);
+  return at.offer.compare_exchange_strong(word, with_state(word, OfferState::begun),
+                                          std::memory_order_acq_rel);
 }
 
-bool Spool::recall(JobId job) {
-  auto word = layout_->offer.load(std::memory_order_acquire);
+bool Spool::recall(JobId job, std::uint32_t place) {
+  Desk& at = desk(place);
+  auto word = at.offer.load(std::memory_order_acquire);
   if (state_in(word) != OfferState::offered || job_in(word) != job) return false;
-  return layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::recalled),
-                                                std::memory_order_acq_rel);
+  return at.offer.compare_exchange_strong(word, with_state(word, OfferState::recalled),
+                                          std::memory_order_acq_rel);
 }
 
-void Spool::clear_offer() {
+void Spool::clear_offer(std::uint32_t place) {
   // After a recall the daemon may already have made another offer: that one stays.
-  auto word = layout_->offer.load(std::memory_order_acquire);
+  Desk& at = desk(place);
+  auto word = at.offer.load(std::memory_order_acquire);
   if (state_in(word) != OfferState::begun && state_in(word) != OfferState::recalled) return;
-  layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::idle), std::memory_order_acq_rel);
+  at.offer.compare_exchange_strong(word, with_state(word, OfferState::idle), std::memory_order_acq_rel);
 }
+
+Pulse& Spool::pulse() const { return layout_->pulse; }
 
 void Spool::set_session(const ProcessId& leader) {
   layout_->session.store(0, std::memory_order_release);
   layout_->session_start_ticks.store(leader.start_ticks, std::memory_order_release);
   layout_->session.store(leader.pid, std::memory_order_release);
+}
+
+void Spool::pause_clock(bool paused) {
+  if (paused) return layout_->paused_since_us.store(monotonic_us());
+  const auto since = layout_->paused_since_us.load();
+  if (since == 0) return;
+  layout_->paused_before_us += monotonic_us() - since;
+  layout_->paused_since_us.store(0);
+}
+
+std::int64_t Spool::paused_us() const noexcept {
+  const auto since = layout_->paused_since_us.load();
+  return layout_->paused_before_us.load() + (since == 0 ? 0 : monotonic_us() - since);
 }
 
 ProcessId Spool::session() const {
@@ -174,7 +241,7 @@ ProcessId Spool::session() const {
 Result<std::uint64_t> Spool::append(OrderKind kind, const std::string& outcome_bytes) {
   if (is_full()) return make_error(Errc::try_later, "every place of the spool is taken");
   const auto seq = seq_ + 1;
-  Place& place = layout_->places[seq % places_max];
+  Place& place = place_of(seq);
   const bool fits = outcome_bytes.size() <= record_bytes_max;
   if (!fits) {
     const std::string name = beside(path_, seq);
@@ -195,7 +262,7 @@ Result<std::uint64_t> Spool::append(OrderKind kind, const std::string& outcome_b
 }
 
 void Spool::append_and_end(OrderKind kind, const char* outcome_bytes, std::size_t size) noexcept {
-  Place& place = layout_->places[(seq_ + 1) % places_max];
+  Place& place = place_of(seq_ + 1);
   std::memcpy(place.record, outcome_bytes, size);
   place.bytes = size;
   place.kind = static_cast<std::uint8_t>(kind);
@@ -206,7 +273,7 @@ void Spool::append_and_end(OrderKind kind, const char* outcome_bytes, std::size_
 void Spool::mark_stored(std::uint64_t seq) {
   const auto before = layout_->stored.load(std::memory_order_acquire);
   if (seq <= before) return;
-  for (const Place& place : layout_->places) {
+  for (const Place& place : places()) {
     const auto there = place.seq.load(std::memory_order_acquire);
     if (there > before && there <= seq && place.is_beside) ::unlink(beside(path_, there).c_str());
   }
@@ -216,7 +283,7 @@ void Spool::mark_stored(std::uint64_t seq) {
 std::vector<Spool::Record> Spool::unstored() const {
   const auto stored = layout_->stored.load(std::memory_order_acquire);
   std::vector<Record> records;
-  for (const Place& place : layout_->places) {
+  for (const Place& place : places()) {
     const auto seq = place.seq.load(std::memory_order_acquire);
     if (seq <= stored) continue;
     Record record{seq, static_cast<OrderKind>(place.kind), {}};
@@ -235,7 +302,9 @@ std::vector<Spool::Record> Spool::unstored() const {
 
 std::uint64_t Spool::stored() const { return layout_->stored.load(std::memory_order_acquire); }
 
-bool Spool::is_full() const { return seq_ - layout_->stored.load(std::memory_order_acquire) >= places_max; }
+bool Spool::is_full() const {
+  return seq_ - layout_->stored.load(std::memory_order_acquire) >= places().size();
+}
 
 void Spool::remove(const std::string& state_dir, const std::string& key) {
   const std::string folder = folder_of(state_dir);

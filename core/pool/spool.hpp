@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/coroutine/pulse.hpp"
 #include "core/job/job.hpp"
 #include "core/pool/worker_protocol.hpp"
 #include "core/process/process_tree.hpp"
@@ -21,7 +23,8 @@ namespace tine {
 ///
 /// The offer word decides who has a job after a crash. The daemon writes offered before it sends the order;
 /// then one compare-and-swap wins: offered -> begun (worker, before exec) or offered -> recalled (daemon:
-/// cancel, restart).
+/// cancel, restart). A coroutine worker has such a word for each of its places, seat().tasks of them; other
+/// workers have one, place 0.
 class Spool {
  public:
   enum class OfferState : std::uint8_t { idle, offered, begun, recalled };
@@ -44,20 +47,31 @@ class Spool {
   std::int32_t pid() const;   ///< the worker's
   bool worker_lives() const;  ///< pid, start time and boot id still match
 
-  Offer offer() const;
-  void make_offer(OrderKind kind, JobId job,
-                  std::uint32_t attempt);        ///< daemon; the word was idle or recalled
-  bool begin(JobId job, std::uint32_t attempt);  ///< worker: offered -> begun; false: it was recalled
-  bool recall(JobId job);  ///< daemon: offered -> recalled; false: the worker has begun it
-  void clear_offer();      ///< worker, after its record is complete; a recalled word becomes idle
+  Offer offer(std::uint32_t place = 0) const;
+  /// daemon; the word was idle or recalled
+  void make_offer(OrderKind kind, JobId job, std::uint32_t attempt, std::uint32_t place = 0);
+  /// worker: offered -> begun; false: it was recalled
+  bool begin(JobId job, std::uint32_t attempt, std::uint32_t place = 0);
+  /// daemon: offered -> recalled; false: the worker has begun it
+  bool recall(JobId job, std::uint32_t place = 0);
+  /// worker, after its record is complete; a recalled word becomes idle
+  void clear_offer(std::uint32_t place = 0);
+
+  /// Written by a coroutine worker, read by the daemon.
+  Pulse& pulse() const;
+
+  /// daemon: the function that runs is stopped, or goes on. begin() clears it.
+  void pause_clock(bool paused);
+  /// worker: how long it has been stopped, in microseconds; for its time-out.
+  std::int64_t paused_us() const noexcept;
 
   /// worker: the session of the command that it has begun, for who cleans up after its death. {}: none.
   void set_session(const ProcessId& leader);
   ProcessId session() const;
 
   /// worker: the record is complete or absent whoever is killed when. Returns its seq (from 1, rising by
-  /// one). Errors: every place is taken (16 unstored records). A record larger than a place goes to a file
-  /// beside it.
+  /// one). Errors: every place is taken (16 unstored records, 128 of a coroutine worker). A record larger
+  /// than a place goes to a file beside it.
   Result<std::uint64_t> append(OrderKind kind, const std::string& outcome_bytes);
   /// worker: the same from a signal handler, for a record of at most `record_bytes_max` while !is_full().
   /// Touches nothing but the mapping; the process must end right after it.
@@ -81,8 +95,15 @@ class Spool {
 
  private:
   struct Layout;
-  Spool(WorkerSeat seat, Layout* layout, std::string path)
-      : seat_(std::move(seat)), layout_(layout), path_(std::move(path)) {}
+  struct Desk;
+  struct Place;
+  static std::size_t places_of(std::uint32_t tasks);
+  static std::size_t bytes_of(std::uint32_t tasks);
+  Spool(WorkerSeat seat, Layout* layout, std::string path);
+  Desk& desk(std::uint32_t place) const;
+  std::span<Place> places() const;
+  Place& place_of(std::uint64_t seq) const;
+
   WorkerSeat seat_;
   Layout* layout_;
   std::string path_;

@@ -40,6 +40,7 @@ std::string encode(const WorkerSeat& seat) {
   out.string(seat.key);
   out.string(seat.pool);
   out.number(seat.slot);
+  out.number(seat.tasks);
   return out.take();
 }
 
@@ -48,6 +49,7 @@ bool decode(std::string_view bytes, WorkerSeat& seat) {
   seat.key = in.string();
   seat.pool = in.string();
   seat.slot = in.number<std::uint32_t>();
+  seat.tasks = in.number<std::uint32_t>();
   return in.at_end();
 }
 
@@ -80,6 +82,7 @@ std::string encode(const StartOrder& order) {
   out.string(order.environment);
   out.string(order.stdin_bytes);
   out.number(order.descriptors);
+  out.number(order.place);
   return out.take();
 }
 
@@ -92,7 +95,50 @@ bool decode(std::string_view bytes, StartOrder& order) {
   order.environment = in.string();
   order.stdin_bytes = in.string();
   order.descriptors = in.number<std::uint8_t>();
+  order.place = in.number<std::uint32_t>();
   return in.at_end() && order.kind <= OrderKind::callback;
+}
+
+std::string encode(const TaskCall& call) {
+  ByteWriter out;
+  out.number(call.place);
+  out.number(call.session);
+  out.number(call.index);
+  out.string(call.function);
+  out.string(call.text);
+  for (const bool flag : {call.is_text, call.is_star}) out.number<std::uint8_t>(flag);
+  return out.take();
+}
+
+bool decode(std::string_view bytes, TaskCall& call) {
+  ByteReader in(bytes);
+  call.place = in.number<std::uint32_t>();
+  call.session = in.number<std::uint64_t>();
+  call.index = in.number<std::uint64_t>();
+  call.function = in.string();
+  call.text = in.string();
+  for (bool* flag : {&call.is_text, &call.is_star}) *flag = in.number<std::uint8_t>() != 0;
+  return in.at_end();
+}
+
+std::string encode(const TaskAnswer& answer) {
+  ByteWriter out;
+  out.number(answer.place);
+  out.number(answer.session);
+  out.number(answer.index);
+  out.number(static_cast<std::uint8_t>(answer.is_error));
+  out.string(answer.bytes);
+  return out.take();
+}
+
+bool decode(std::string_view bytes, TaskAnswer& answer) {
+  ByteReader in(bytes);
+  answer.place = in.number<std::uint32_t>();
+  answer.session = in.number<std::uint64_t>();
+  answer.index = in.number<std::uint64_t>();
+  answer.is_error = in.number<std::uint8_t>() != 0;
+  answer.bytes = in.string();
+  return in.at_end();
 }
 
 std::string frame(FrameType type, std::string_view payload) {

@@ -17,8 +17,10 @@
 #include "core/base/bytes.hpp"
 #include "core/base/failpoint.hpp"
 #include "core/pool/co_process.hpp"
+#include "core/pool/coroutine_worker.hpp"
 #include "core/pool/daemon_link.hpp"
 #include "core/pool/functions.hpp"
+#include "core/pool/http_get.hpp"
 #include "core/pool/module_loader.hpp"
 #include "core/pool/worker_loop.hpp"
 #include "core/process/process_tree.hpp"
@@ -66,12 +68,16 @@ class Zygote {
       load(frame.payload);
     } else if (frame.type == FrameType::fork_worker) {
       WorkerSeat seat;
-      if (decode(frame.payload, seat)) fork_worker(seat);
+      if (!decode(frame.payload, seat)) return;
+      auto prints = link_.take_descriptors(seat.tasks > 0 ? 1 : 0);
+      fork_worker(seat, prints.empty() ? UniqueFd() : std::move(prints.front()));
     }
   }
 
   void load(const std::string& payload) {
     if (!decode(payload, setup_)) return fail("its setup cannot be read");
+    if (auto status = functions_.add("http.get", make_http_get()); !status)
+      return fail(status.error().message());
     for (const auto& module : setup_.modules)
       if (auto status = load_module(module, functions_); !status) return fail(status.error().message());
     for (const auto& function : setup_.functions)
@@ -100,11 +106,11 @@ class Zygote {
     failed_ = true;
   }
 
-  void fork_worker(const WorkerSeat& seat) {
+  void fork_worker(const WorkerSeat& seat, UniqueFd prints) {
     failpoint("zygote.fork");
     std::fflush(nullptr);
     const pid_t pid = ::fork();
-    if (pid == 0) return become_worker(seat);
+    if (pid == 0) return become_worker(seat, std::move(prints));
     failpoint("zygote.forked");
     ByteWriter out;
     out.string(seat.key);
@@ -116,7 +122,7 @@ class Zygote {
     link_.send(FrameType::forked, out.bytes());
   }
 
-  void become_worker(const WorkerSeat& seat) {
+  void become_worker(const WorkerSeat& seat, UniqueFd prints) {
     is_worker_ = true;
     link_.close();
     signals_.reset();
@@ -124,7 +130,8 @@ class Zygote {
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::signal(signal, SIG_DFL);
-    worker_status_ = run_worker({seat, setup_, functions_});
+    const WorkerContext context{seat, setup_, functions_};
+    worker_status_ = seat.tasks > 0 ? run_coroutine_worker(context, std::move(prints)) : run_worker(context);
   }
 
   std::vector<pid_t> worker_pids() const {

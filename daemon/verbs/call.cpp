@@ -48,7 +48,7 @@ Answer call(Call& call) {
   Jobs& jobs = call.services.jobs;
   const auto pool = jobs.open_pool(wanted->pool);
   if (!pool) return pool.error();
-  if (auto known = jobs.check_function(wanted->function); !known) return known.error();
+  if (auto known = jobs.check_function(wanted->function, **pool); !known) return known.error();
   if (!call.single_calls) {
     call.single_calls = std::make_shared<SingleCalls>(call.services);
     call.channel.on_close([calls = std::weak_ptr(call.single_calls)] {
@@ -56,8 +56,7 @@ Answer call(Call& call) {
     });
   }
   const auto calls = call.single_calls;
-  auto answer =
-      calls->call(wanted->pool, (*pool)->size, wanted->function, wanted->args_json, wanted->timeout_s);
+  auto answer = calls->call(**pool, wanted->function, wanted->args_json, wanted->timeout_s);
   if (!answer) {
     if (answer.error().code == make_error_code(Errc::timed_out)) call.error_type = "TimeoutError";
     return answer.error();

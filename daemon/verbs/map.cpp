@@ -37,14 +37,35 @@ Status read_duty(Call& call, CallDuty& duty) {
     return make_error(Errc::usage, "map: takes one of command (array) and function");
   auto pool = ipc::string_field(call.params, "pool", "default");
   if (!pool) return pool.error();
+  if (!plan.duty.function.empty())
+    if (auto known = jobs.check_function(plan.duty.function, **pool); !known) return known.error();
   duty.pool = std::move(*pool);
   for (const auto& [key, into] : {std::pair{"text", &duty.is_text}, std::pair{"star", &duty.is_star}}) {
     auto value = ipc::bool_field(call.params, key, false);
     if (!value) return value.error();
     *into = *value;
   }
-  if (!duty.function.empty()) return call.services.jobs.check_function(duty.function);
   return ok();
+}
+
+constexpr std::uint64_t most_at_once = std::uint64_t{limits::pool_size_max} * limits::concurrency_max;
+
+/// Calls that the pool runs at once.
+std::uint64_t places_of(const Pool& pool) {
+  return std::uint64_t{pool.size} * std::max<std::uint32_t>(1, pool.concurrency);
+}
+
+Result<std::shared_ptr<HeldCalls>> open_session(Jobs& jobs, const Pool& pool, CallSession::Plan plan) {
+  if (pool.concurrency == 0) {
+    auto session = jobs.calls().open(std::move(plan));
+    if (!session) return session.error();
+    return std::shared_ptr<HeldCalls>(std::move(*session));
+  }
+  if (!plan.duty.command.empty())
+    return make_error(Errc::usage, "pool: \"" + pool.name +
+                                       "\" is of kind coroutine: it runs functions (--fn NAME), no commands");
+  return std::shared_ptr<HeldCalls>(jobs.task_calls().open(
+      {pool.name, plan.duty.function, plan.duty.is_text, plan.duty.is_star, plan.parallel}));
 }
 
 }  // namespace
@@ -56,21 +77,23 @@ Answer map(Call& call) {
   Jobs& jobs = call.services.jobs;
   auto pool = jobs.open_pool(plan.duty.pool);
   if (!pool) return pool.error();
-  auto parallel = ipc::unsigned_field(call.params, "parallel", (*pool)->size, limits::pool_size_max);
+  const std::uint64_t at_once = places_of(**pool);
+  auto parallel = ipc::unsigned_field(call.params, "parallel", at_once, most_at_once);
   if (!parallel) return parallel.error();
-  plan.parallel = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(*parallel, 1, (*pool)->size));
+  plan.parallel = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(*parallel, 1, at_once));
   auto records = ipc::bool_field(call.params, "records", false);
   if (!records) return records.error();
   const bool is_command = !plan.duty.command.empty();
   plan.duty.keeps_errors = *records;
   if (!call.descriptors.empty()) plan.errors = std::move(call.descriptors.front());
-  const auto workers = plan.parallel;
-  auto session = jobs.calls().open(std::move(plan));
+  // What the client keeps busy whatever the answers weigh: not thousands of them, of megabytes each.
+  const auto workers = (*pool)->concurrency > 0 ? std::min(plan.parallel, 64u) : plan.parallel;
+  auto session = open_session(jobs, **pool, std::move(plan));
   if (!session) return session.error();
   auto run = std::make_shared<MapRun>(call.services, call.channel.shared_from_this(), *session, is_command,
                                       *records);
   call.map_run = run;
-  (*session)->start([weak = std::weak_ptr(run)](std::vector<CallSession::Answer> answers) {
+  (*session)->start([weak = std::weak_ptr(run)](std::vector<HeldCalls::Answer> answers) {
     if (const auto alive = weak.lock()) alive->take(answers);
   });
   (*session)->on_end([weak = std::weak_ptr(run)] {
@@ -91,7 +114,7 @@ Answer map_items(Call& call) {
   for (const auto& item : *items) {
     auto text = ipc::bytes_from_json(item, "items");
     if (!text) return text.error();
-    run->session->add(std::move(*text));
+    run->session->add(std::move(*text), 0);
   }
   if (!run->closed) run->session->go_on();
   return ipc::OrderedJson::object();

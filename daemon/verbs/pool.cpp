@@ -17,8 +17,28 @@ Result<Pool*> named_pool(Call& call) {
   return make_error(Errc::usage, "pool: there is no pool \"" + *name + "\"; allowed:" + names);
 }
 
-Result<std::uint32_t> size_of(Call& call) {
-  auto size = ipc::unsigned_field(call.params, "size", 0, limits::pool_size_max);
+/// Of kind coroutine: how many calls at once; 0: of kind process.
+Result<std::uint32_t> concurrency_of(Call& call) {
+  auto kind = ipc::string_field(call.params, "kind", "process");
+  if (!kind) return kind.error();
+  if (*kind != "process" && *kind != "coroutine")
+    return make_error(Errc::usage, "kind: must be \"process\" or \"coroutine\"");
+  if (*kind == "process") {
+    if (call.params.contains("concurrency"))
+      return make_error(Errc::usage, "concurrency: goes with kind \"coroutine\" only");
+    return 0u;
+  }
+  auto concurrency =
+      ipc::unsigned_field(call.params, "concurrency", default_concurrency, limits::concurrency_max);
+  if (!concurrency) return concurrency.error();
+  if (*concurrency == 0)
+    return make_error(Errc::usage,
+                      "concurrency: must be from 1 to " + std::to_string(limits::concurrency_max));
+  return static_cast<std::uint32_t>(*concurrency);
+}
+
+Result<std::uint32_t> size_of(Call& call, std::uint64_t fallback = 0) {
+  auto size = ipc::unsigned_field(call.params, "size", fallback, limits::pool_size_max);
   if (!size) return size.error();
   if (*size == 0)
     return make_error(Errc::usage, "size: must be from 1 to " + std::to_string(limits::pool_size_max));
@@ -35,6 +55,12 @@ Answer after(const std::function<void(Done)>& begin) {
   const Status status = park_for<Status>(begin);
   if (!status) return status.error();
   return ipc::OrderedJson::object();
+}
+
+Answer set_paused(Call& call, bool paused) {
+  auto pool = named_pool(call);
+  if (!pool) return pool.error();
+  return after([&](Done done) { call.services.jobs.set_paused(**pool, paused, std::move(done)); });
 }
 
 Answer set_open(Call& call, bool open) {
@@ -69,9 +95,11 @@ Answer pool_add(Call& call) {
     return make_error(Errc::usage, "name: a pool's name has letters, digits, _ - and .");
   if (call.services.jobs.pool(*name))
     return make_error(Errc::usage, "name: there is a pool \"" + *name + "\" already");
-  auto size = size_of(call);
+  auto concurrency = concurrency_of(call);
+  if (!concurrency) return concurrency.error();
+  auto size = size_of(call, *concurrency > 0 ? 1 : 0);
   if (!size) return size.error();
-  return after([&](Done done) { call.services.jobs.add_pool(*name, *size, std::move(done)); });
+  return after([&](Done done) { call.services.jobs.add_pool(*name, *size, *concurrency, std::move(done)); });
 }
 
 Answer pool_resize(Call& call) {
@@ -84,6 +112,15 @@ Answer pool_resize(Call& call) {
 
 Answer pool_close(Call& call) { return set_open(call, false); }
 Answer pool_open(Call& call) { return set_open(call, true); }
+
+Answer pool_pause(Call& call) { return set_paused(call, true); }
+Answer pool_resume(Call& call) { return set_paused(call, false); }
+
+Answer pool_remove(Call& call) {
+  auto pool = named_pool(call);
+  if (!pool) return pool.error();
+  return after([&](Done done) { call.services.jobs.remove_pool(**pool, std::move(done)); });
+}
 
 Answer pool_join(Call& call) {
   auto pool = named_pool(call);

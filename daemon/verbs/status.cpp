@@ -16,18 +16,31 @@ ipc::OrderedJson pss_bytes(std::int32_t pid) {
   return std::strtoull(text->c_str() + at + 5, nullptr, 10) * 1024;
 }
 
+/// Tasks of a coroutine worker, and the call that holds them all up, if one does.
+ipc::OrderedJson tasks_of(const Worker& worker) {
+  const Pulse& pulse = worker.spool->pulse();
+  const std::uint32_t running = pulse.ready, all = pulse.tasks;
+  ipc::OrderedJson hog = nullptr;
+  if (const WorkerTask* task = worker.hog())
+    hog = {{"function", task->function},
+           {"job", task->job ? ipc::OrderedJson(task->job) : ipc::OrderedJson(nullptr)}};
+  return {{"tasks_running", running}, {"tasks_waiting", all > running ? all - running : 0}, {"hog", hog}};
+}
+
 ipc::OrderedJson workers_of(const Pool& pool) {
   ipc::OrderedJson workers = ipc::OrderedJson::array();
   for (const Worker* worker : pool.seats) {
     if (!worker || !worker->spool) continue;
-    workers.push_back({{"slot", worker->seat.slot},
-                       {"pid", worker->pid},
-                       {"state", worker->is_busy()    ? "busy"
-                                 : worker->is_leaving ? "leaving"
-                                                      : "idle"},
-                       {"job", worker->job ? ipc::OrderedJson(worker->job) : ipc::OrderedJson(nullptr)},
-                       {"jobs_done", worker->jobs_done},
-                       {"pss_bytes", pss_bytes(worker->pid)}});
+    ipc::OrderedJson one = {{"slot", worker->seat.slot},
+                            {"pid", worker->pid},
+                            {"state", worker->is_busy()    ? "busy"
+                                      : worker->is_leaving ? "leaving"
+                                                           : "idle"},
+                            {"job", worker->job ? ipc::OrderedJson(worker->job) : ipc::OrderedJson(nullptr)},
+                            {"jobs_done", worker->jobs_done},
+                            {"pss_bytes", pss_bytes(worker->pid)}};
+    if (worker->is_coroutine()) one.update(tasks_of(*worker));
+    workers.push_back(std::move(one));
   }
   return workers;
 }
@@ -50,15 +63,18 @@ Answer status(Call& call) {
   std::map<JobState, std::uint64_t> counts = services.jobs.counts();
   ipc::OrderedJson pools = ipc::OrderedJson::array();
   for (const auto& [name, pool] : services.jobs.pools()) {
-    counts[JobState::queued] += pool->queued;
+    counts[JobState::waiting] += pool->waiting;
+    counts[JobState::held] += pool->held;
+    counts[JobState::queued] += pool->queued - pool->waiting - pool->held;
     counts[JobState::running] += pool->running;
     pools.push_back({{"name", name},
-                     {"kind", "process"},
+                     {"kind", pool->concurrency > 0 ? "coroutine" : "process"},
                      {"size", pool->size},
-                     {"busy", pool->running},
+                     {"busy", pool->slots_used},
                      {"queued", pool->queued},
-                     {"state", pool->is_open ? "open" : "closed"},
+                     {"state", pool->state()},
                      {"workers", workers_of(*pool)}});
+    if (pool->concurrency > 0) pools.back()["concurrency"] = pool->concurrency;
   }
   answer["pools"] = std::move(pools);
   ipc::OrderedJson jobs = ipc::OrderedJson::object();

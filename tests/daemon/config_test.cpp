@@ -60,4 +60,26 @@ TEST_CASE("config: functions with a taken name, no command or more keys are refu
   CHECK(of("7").find("array of objects") != std::string::npos);
 }
 
+TEST_CASE("config: a coroutine pool has one worker and 10,000 places, or what it says") {
+  const auto config = parse_config(
+      R"({"pools": [{"name": "a", "kind": "coroutine"},
+                    {"name": "b", "kind": "coroutine", "size": 2, "concurrency": 30000}]})",
+      "/x/tined.json");
+  REQUIRE(config);
+  CHECK(config->pools[0].size == 1);
+  CHECK(config->pools[0].concurrency == 10000);
+  CHECK(config->pools[1].size == 2);
+  CHECK(config->pools[1].concurrency == 30000);
+}
+
+TEST_CASE("config: a kind or concurrency that is none is refused") {
+  CHECK(refusal(R"({"pools": [{"name": "a", "kind": "thread"}]})").find("\"coroutine\"") !=
+        std::string::npos);
+  CHECK(refusal(R"({"pools": [{"name": "a", "kind": "coroutine", "concurrency": 30001}]})")
+            .find("concurrency: must be a whole number from 1 to 30000") != std::string::npos);
+  CHECK(refusal(R"({"pools": [{"name": "a", "kind": "coroutine", "concurrency": 0}]})").find("from 1") !=
+        std::string::npos);
+  CHECK(refusal(R"({"pools": [{"name": "a", "concurrency": 10}]})").find("coroutine") != std::string::npos);
+}
+
 TEST_CASE("config: this machine has a CPU") { CHECK(usable_cpus() >= 1); }

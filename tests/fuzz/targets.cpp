@@ -144,6 +144,10 @@ void worker_protocol(const std::string& input) {
   WorkerSeat seat;
   WorkerHello hello;
   StartOrder order;
+  TaskCall call;
+  TaskAnswer answer;
+  if (decode(input, call)) (void)encode(call);
+  if (decode(input, answer)) (void)encode(answer);
   if (decode(input, setup)) must(encode(setup) == input, "a setup is its bytes");
   if (decode(input, seat)) must(encode(seat) == input, "a seat is its bytes");
   if (decode(input, hello)) (void)encode(hello);
@@ -158,7 +162,10 @@ void config(const std::string& input) {
     return;
   }
   must(!config->pools.empty(), "there is a pool");
-  for (const auto& pool : config->pools) must(pool.size <= limits::pool_size_max, "a pool's size is bounded");
+  for (const auto& pool : config->pools) {
+    must(pool.size <= limits::pool_size_max, "a pool's size is bounded");
+    must(pool.concurrency <= limits::concurrency_max, "a pool's concurrency is bounded");
+  }
 }
 
 void text(const std::string& input) {
@@ -267,7 +274,10 @@ const std::vector<Target>& targets() {
        [] {
          return std::vector<std::string>{
              encode(ZygoteSetup{"/s", "/s/tine.sock", {"/m.so"}, 1024, {{"f", {"f.py"}, "/c"}}}),
-             encode(WorkerSeat{"key", "pool", 1}), encode(WorkerHello{"key", "pool", 1, 2, true}),
+             encode(WorkerSeat{"key", "pool", 1}),
+             encode(WorkerHello{"key", "pool", 1, 2, true}),
+             encode(TaskCall{1, 2, 3, "echo", "[1]", false, true}),
+             encode(TaskAnswer{1, 2, 3, false, "[1]"}),
              encode(StartOrder{1, 1, OrderKind::job, encode(some_spec()), "A=B", "", 0})};
        }},
       {"daemon-link", daemon_link, frame_seeds},

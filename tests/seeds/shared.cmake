@@ -18,6 +18,6 @@ foreach(seed s01_process s02_own_data s03_array s04_types s05_dict s06_queue s07
     set(expected ${CMAKE_CURRENT_LIST_DIR}/check_blocks.awk)
   endif()
   add_test(NAME seed_${seed}_shell
-    COMMAND ${CMAKE_CURRENT_LIST_DIR}/with_daemon.sh $<TARGET_FILE_DIR:tine> ${CMAKE_CURRENT_LIST_DIR}/${seed}.sh ${expected})
+    COMMAND ${CMAKE_CURRENT_LIST_DIR}/with_daemon.sh $<TARGET_FILE_DIR:tine> ${CMAKE_CURRENT_LIST_DIR}/${seed}.sh ${expected} $<TARGET_FILE:foo>)
   set_tests_properties(seed_${seed}_shell PROPERTIES TIMEOUT 120 LABELS seeds)
 endforeach()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# with_daemon.sh FOLDER_OF_TINE SCRIPT EXPECTED: runs the script with tine on PATH and a daemon of its own, in a folder
+# with_daemon.sh FOLDER_OF_TINE SCRIPT EXPECTED [MODULE]: runs the script with tine on PATH and a daemon of its own, in a folder
 # of its own, and compares what it prints with the file (a file.awk is asked instead).
 set -u
 PATH=$1:$PATH
@@ -7,7 +7,10 @@ dir=$(mktemp -d /tmp/tine-seed-XXXXXX) || exit 1
 HOME=$dir TINE_STATE_DIR=$dir/state TINE_CONFIG=$dir/tined.json
 export PATH HOME TINE_STATE_DIR TINE_CONFIG
 unset TINE_SOCKET TINE_JOB_ID TINE_ATTEMPT TINE_AUTOSTART TINE_LOCK_OWNERS
-echo '{"pools": [{"name": "default", "size": 20}], "modules": ["'"$1"'/tests/libfoo.so"]}' >"$TINE_CONFIG"
+pools='[{"name": "default", "size": 20}, {"name": "io", "kind": "coroutine"}]'
+echo "{\"pools\": $pools, \"modules\": [${4:+\"$4\"}]}" >"$TINE_CONFIG"
+seeds=$(dirname "$2")
+export seeds
 cd "$dir" || exit 1
 timeout 60 sh "$2" >output
 code=$?

@@ -181,5 +181,54 @@ TEST_CASE("spool: remove takes the large records too, and no other worker's") {
   CHECK_FALSE(std::filesystem::exists(dir.path + "/spool/key-1.1"));
 }
 
+TEST_CASE("spool: each place of a coroutine worker has an offer of its own") {
+  const StateDir dir;
+  const auto worker = create(dir, {"key-1", "io", 3, 300});
+  const auto daemon = attach(dir);
+  CHECK(daemon->seat().tasks == 300);
+
+  daemon->make_offer(OrderKind::job, 7, 1, 0);
+  daemon->make_offer(OrderKind::job, 8, 2, 299);
+  CHECK(worker->begin(8, 2, 299));
+  CHECK_FALSE(worker->begin(8, 2, 298));
+  CHECK(daemon->recall(7, 0));
+
+  CHECK(daemon->offer(0).state == Spool::OfferState::recalled);
+  CHECK(daemon->offer(1).state == Spool::OfferState::idle);
+  CHECK(daemon->offer(299).state == Spool::OfferState::begun);
+  CHECK(daemon->offer(299).job == 8);
+  CHECK(daemon->offer(299).attempt == 2);
+  worker->clear_offer(299);
+  CHECK(daemon->offer(299).state == Spool::OfferState::idle);
+}
+
+TEST_CASE("spool: a coroutine worker's has places for 128 records, beside its offers") {
+  const StateDir dir;
+  const auto worker = create(dir, {"key-1", "io", 0, 30000});
+  const auto daemon = attach(dir);
+  worker->make_offer(OrderKind::job, 9, 1, 29999);
+  for (int i = 0; i < 128; ++i) CHECK(worker->append(OrderKind::job, std::to_string(i)));
+
+  CHECK(worker->is_full());
+  CHECK_FALSE(worker->append(OrderKind::job, "one more"));
+  const auto records = daemon->unstored();
+  REQUIRE(records.size() == 128);
+  CHECK(records[0].outcome_bytes == "0");
+  CHECK(records[127].outcome_bytes == "127");
+  CHECK(daemon->offer(29999).job == 9);
+}
+
+TEST_CASE("spool: one that claims more places than there can be is none") {
+  const StateDir dir;
+  create(dir, {"key-1", "io", 0, 10});
+  for (const std::uint32_t tasks : {0u, 9u, 5000u, 30001u, ~0u}) {
+    std::fstream file(dir.path + "/spool/key-1", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(340);
+    file.write(reinterpret_cast<const char*>(&tasks), sizeof tasks);
+    file.close();
+    if (const auto attached = Spool::attach(dir.path, "key-1")) CHECK((*attached)->seat().tasks == tasks);
+  }
+}
+
 }  // namespace
 }  // namespace tine

@@ -8,8 +8,8 @@ namespace tine {
 namespace {
 
 TEST_CASE("start order: every field survives the wire") {
-  const StartOrder order{7,    2, OrderKind::callback, std::string("s\0", 2), std::string("A=1\0B=2\0", 8),
-                         "in", 4};
+  const StartOrder order{7, 2, OrderKind::callback, std::string("s\0", 2), std::string("A=1\0B=2\0", 8), "in",
+                         4, 5};
   StartOrder read;
   REQUIRE(decode(encode(order), read));
   CHECK(read.job == 7);
@@ -19,6 +19,7 @@ TEST_CASE("start order: every field survives the wire") {
   CHECK(read.environment == order.environment);
   CHECK(read.stdin_bytes == "in");
   CHECK(read.descriptors == 4);
+  CHECK(read.place == 5);
 }
 
 TEST_CASE("hello, seat and setup: every field survives the wire") {
@@ -31,9 +32,10 @@ TEST_CASE("hello, seat and setup: every field survives the wire") {
   CHECK(hello.again);
 
   WorkerSeat seat;
-  REQUIRE(decode(encode(WorkerSeat{"k-1", "io", 3}), seat));
+  REQUIRE(decode(encode(WorkerSeat{"k-1", "io", 3, 100}), seat));
   CHECK(seat.key == "k-1");
   CHECK(seat.slot == 3);
+  CHECK(seat.tasks == 100);
 
   ZygoteSetup setup;
   REQUIRE(decode(
@@ -45,6 +47,26 @@ TEST_CASE("hello, seat and setup: every field survives the wire") {
   REQUIRE(setup.functions.size() == 1);
   CHECK(setup.functions[0].command == std::vector<std::string>{"f.py", "x"});
   CHECK(setup.functions[0].folder == "/c");
+}
+
+TEST_CASE("task call and answer: every field survives the wire") {
+  TaskCall call;
+  REQUIRE(decode(encode(TaskCall{5, 2, 9, "echo", std::string("a\0b", 3), true, false}), call));
+  CHECK(call.place == 5);
+  CHECK(call.session == 2);
+  CHECK(call.index == 9);
+  CHECK(call.function == "echo");
+  CHECK(call.text == std::string("a\0b", 3));
+  CHECK(call.is_text);
+  CHECK_FALSE(call.is_star);
+
+  TaskAnswer answer;
+  REQUIRE(decode(encode(TaskAnswer{5, 2, 9, true, "why"}), answer));
+  CHECK(answer.place == 5);
+  CHECK(answer.session == 2);
+  CHECK(answer.index == 9);
+  CHECK(answer.is_error);
+  CHECK(answer.bytes == "why");
 }
 
 TEST_CASE("payload: cut anywhere, it is refused") {

@@ -68,6 +68,7 @@ Result<std::vector<ipc::JobRow>> read_rows(Services& services, const std::vector
 struct WaitFor {
   std::vector<JobId> ids;
   bool any = false, records = false, stream = false;
+  bool progress = false;  ///< say at first how many there are
   std::optional<double> timeout_s;
 };
 Answer wait_for(Call& call, WaitFor wanted);

@@ -38,6 +38,7 @@ const Verb* find_verb(std::string_view method);
 namespace verbs {
 Answer ping(Call&);
 Answer status(Call&);
+Answer metrics(Call&);
 Answer submit(Call&);
 Answer batch(Call&);
 Answer run(Call&);

@@ -196,6 +196,7 @@ void Jobs::accept(JobId id, const JobSpec& spec, bool intended, std::string spec
   job.foreground = spec.foreground != Foreground::no;
   job.has_callback = !spec.callback.empty();
   ++target->queued;
+  ++submitted_;
   if (intended) {
     make_ready(*target, id, {1, std::move(spec_bytes), environment});
   } else {
@@ -317,6 +318,7 @@ void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Stat
 void Jobs::ended(JobId id, JobState state, bool has_callback) {
   live_.erase(id);
   ++counts_[state];
+  ++finished_[state];
   waiters_.job_ended(id);
   if (has_callback) callbacks_->add(id);
   if (any_end_) any_end_();

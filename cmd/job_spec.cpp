@@ -9,11 +9,13 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
 #include "core/base/text.hpp"
+#include "core/base/wall_time.hpp"
 #include "ipc/wire_text.hpp"
 
 namespace tine::cmd {
@@ -107,6 +109,12 @@ Status copy_stdin(int to) {
 
 }  // namespace
 
+Result<std::string> start_time(std::string_view text) {
+  const auto time = parse_wall_time(text, now_micros());
+  if (!time) return time.error();
+  return rfc3339(*time);
+}
+
 std::string current_folder() {
   char path[4096];
   // A folder that was removed: the job will run in the root, as if tined had been asked without a cwd.
@@ -124,6 +132,25 @@ void declare(Options& options, SpecWords& words) {
   options.values("--label", "K=V", words.labels, "a label to list by; several");
   options.value("-t,--timeout", "D", words.timeout, "end it after D: 500ms 30s 5m 2h 1d");
   options.value("--kill-after", "D", words.kill_after, "from TERM to KILL (10s)");
+  options.value("--retries", "N", words.retries, "more attempts when it fails, times out or is lost (0)");
+  options.value("--retry-delay", "D", words.retry_delay, "before each of them (0)");
+  options.value("--backoff", "F", words.backoff, "each such delay is F times the one before (1)");
+  options.value("--delay", "D", words.delay, "do not start it before D has passed");
+  options.value("--at", "TIME", words.at,
+                "nor before TIME: 18:30, tomorrow 06:00, 2026-11-24 18:30, RFC 3339");
+  options.value("--after", "ID[,ID]", words.after, "start it when these have succeeded");
+  options.value("--dependency", "LIST", words.dependency,
+                "afterok:1:2,afterany:3,afternotok:4: when these have ended so");
+  options.value("--array", "0-99[:STEP][%MAX]", words.array, "one job for each index, at most MAX at once");
+  options.value("--unique", "KEY", words.unique, "at most one job of this key runs at a time");
+  options.value("--on-duplicate", "WORD", words.on_duplicate,
+                "where there is one: skip, queue, replace or error (skip)");
+  options.value("--idempotency-key", "KEY", words.idempotency_key,
+                "one job for this key, however often it is sent");
+  options.value("--slots", "N", words.slots, "how many of its pool's slots it takes (1)");
+  options.value("--max-output", "SIZE", words.max_output, "keep so much of each stream: 64K 10M 2G");
+  options.value("--max-memory", "SIZE", words.max_memory, "of each of its processes");
+  options.value("--nice", "N", words.nice, "-20 to 19, higher gives way (0)");
   options.value("--callback", "SHELL STRING", words.callback,
                 "run when it has ended, the record on its stdin");
   options.value("--shell", "STRING", words.shell, "run /bin/sh -c STRING instead of a command");
@@ -148,8 +175,28 @@ Result<Json> to_params(const SpecWords& words, const Words& command) {
   for (const auto& put :
        {put_pairs(params, "--env", "env", words.env), put_pairs(params, "--label", "labels", words.labels),
         put_duration(params, "--timeout", "timeout", words.timeout),
-        put_duration(params, "--kill-after", "kill_after", words.kill_after)}) {
+        put_duration(params, "--kill-after", "kill_after", words.kill_after),
+        put_duration(params, "--retry-delay", "retry_delay", words.retry_delay),
+        put_duration(params, "--delay", "delay", words.delay)}) {
     if (!put) return put.error();
+  }
+  // These are read by the daemon alone, whose error names them without the dashes.
+  put_text(params, "retries", words.retries);
+  put_text(params, "backoff", words.backoff);
+  put_text(params, "after", words.after);
+  put_text(params, "dependency", words.dependency);
+  put_text(params, "array", words.array);
+  put_text(params, "unique", words.unique);
+  put_text(params, "on_duplicate", words.on_duplicate);
+  put_text(params, "idempotency_key", words.idempotency_key);
+  put_text(params, "slots", words.slots);
+  put_text(params, "max_output", words.max_output);
+  put_text(params, "max_memory", words.max_memory);
+  put_text(params, "nice", words.nice);
+  if (words.at) {
+    auto at = start_time(*words.at);
+    if (!at) return of_option("--at", at.error());
+    params["at"] = std::move(*at);
   }
   if (words.clean_env) params["clean_env"] = true;
   return params;

@@ -12,6 +12,8 @@ struct SpecWords {
   std::optional<std::string_view> name, pool, priority, workdir, timeout, kill_after, callback, shell,
       function, args;
   std::optional<std::string_view> stdin_from;  ///< submit alone sends it; run opens it itself
+  std::optional<std::string_view> retries, retry_delay, backoff, delay, at, after, dependency, array, unique,
+      on_duplicate, idempotency_key, slots, max_output, max_memory, nice;
   Words env, labels;
   bool clean_env = false;
 };
@@ -21,6 +23,9 @@ void declare(Options& options, SpecWords& words);
 /// The params of submit and run, without stdin and surroundings; `command`: the free words.
 /// Errors: Errc::usage, saying what is allowed.
 Result<ipc::Json> to_params(const SpecWords& words, const Words& command);
+
+/// An --at as RFC 3339: a person's time is in the zone of who writes it. Errors: Errc::usage.
+Result<std::string> start_time(std::string_view text);
 
 /// The folder we are in; "/" where it was removed.
 std::string current_folder();

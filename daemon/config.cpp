@@ -143,7 +143,10 @@ Status read_rest(const Reader& reader, const Json& root, Config& config) {
   if (!drain) return drain.error();
   auto callback = reader.duration(root, "callback_timeout", config.callback_timeout_s);
   if (!callback) return callback.error();
+  auto keep_events = reader.number(root, "keep_events", config.keep_events, 1, 1'000'000'000);
+  if (!keep_events) return keep_events.error();
   config.keep_jobs = *keep;
+  config.keep_events = *keep_events;
   config.shared_memory_bytes = *shared;
   config.drain_timeout_s = *drain;
   config.callback_timeout_s = *callback;
@@ -182,7 +185,7 @@ Result<Config> parse_config(const std::string& text, const std::string& path) {
   }
   if (!root.is_object()) return make_error(Errc::usage, path + ":1: must be one JSON object");
   Config config;
-  if (auto s = reader.refuse_unknown(root, {"pools", "modules", "durability", "keep_jobs",
+  if (auto s = reader.refuse_unknown(root, {"pools", "modules", "durability", "keep_jobs", "keep_events",
                                             "shared_memory_bytes", "drain_timeout", "callback_timeout"});
       !s)
     return s.error();

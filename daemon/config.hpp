@@ -19,6 +19,7 @@ struct Config {
   std::vector<std::string> modules;  ///< absolute paths
   Durability durability = Durability::power;
   std::uint64_t keep_jobs = 100000;
+  std::uint64_t keep_events = 100000;
   std::uint64_t shared_memory_bytes = 1ull << 30;  ///< of arrays, queues, dictionaries and locks together
   double drain_timeout_s = 8;
   double callback_timeout_s = 60;

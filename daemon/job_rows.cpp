@@ -47,10 +47,10 @@ void complete_row(ipc::JobRow& row, const Jobs* jobs, const std::string& state_d
   std::string worker_key;
   const LiveJob* live = jobs ? jobs->find(row.id) : nullptr;
   if (live && !has_ended(row.state)) {
-    row.state = JobState::queued;
+    row.state = jobs->state_of(*live);
+    row.is_paused = live->is_paused;
     row.attempt = live->attempt;
     if (live->worker) {
-      row.state = JobState::running;
       row.started = live->started;
       row.worker_pid = live->worker->pid;
       row.slot = live->worker->seat.slot;
@@ -59,6 +59,9 @@ void complete_row(ipc::JobRow& row, const Jobs* jobs, const std::string& state_d
   }
   read_stream(row, Stream::out, state_dir, worker_key, row.stdout_tail, row.stdout_bytes);
   read_stream(row, Stream::err, state_dir, worker_key, row.stderr_tail, row.stderr_bytes);
+  if (!row.outcome) return;
+  row.stdout_bytes = row.outcome->stdout_bytes;  // with what was cut
+  row.stderr_bytes = row.outcome->stderr_bytes;
 }
 
 }  // namespace tine

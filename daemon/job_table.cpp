@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "core/base/clock.hpp"
 #include "core/base/text.hpp"
+#include "daemon/sql_statement.hpp"
 
 namespace tine {
 namespace {
 
-// state: JobState. flags: 1 a `run`, 2 has a callback. outcome: encode(Outcome). Callback columns:
-// ipc::CallbackStatus.
+// state: JobState. flags: 1 a `run`, 2 has a callback, 4 has conditions. outcome: encode(Outcome). Callback
+// columns: ipc::CallbackStatus.
 constexpr const char* schema = R"sql(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pools(name TEXT PRIMARY KEY, size INTEGER, state TEXT) WITHOUT ROWID;
@@ -18,13 +20,19 @@ CREATE TABLE IF NOT EXISTS jobs(
   id INTEGER PRIMARY KEY, state INTEGER NOT NULL, attempt INTEGER NOT NULL, priority INTEGER NOT NULL,
   kind INTEGER NOT NULL, flags INTEGER NOT NULL, pool TEXT NOT NULL, submitted INTEGER NOT NULL,
   environment INTEGER NOT NULL, cb_state INTEGER NOT NULL DEFAULT 0, cb_exit INTEGER,
-  cb_attempts INTEGER NOT NULL DEFAULT 0, cb_event TEXT, spec BLOB NOT NULL, outcome BLOB);
+  cb_attempts INTEGER NOT NULL DEFAULT 0, cb_event TEXT, spec BLOB NOT NULL, outcome BLOB,
+  not_before INTEGER NOT NULL DEFAULT 0, crashes INTEGER NOT NULL DEFAULT 0, paused INTEGER NOT NULL DEFAULT 0,
+  finished INTEGER NOT NULL DEFAULT 0, started_told INTEGER NOT NULL DEFAULT 0, once TEXT);
 CREATE INDEX IF NOT EXISTS jobs_state ON jobs(state);
 CREATE INDEX IF NOT EXISTS jobs_callback ON jobs(cb_state) WHERE cb_state = 1;
+CREATE UNIQUE INDEX IF NOT EXISTS jobs_once ON jobs(once) WHERE once IS NOT NULL;
+CREATE TABLE IF NOT EXISTS events(
+  seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, type TEXT NOT NULL, job INTEGER NOT NULL, detail TEXT NOT NULL);
 )sql";
 
+constexpr const char* schema_version = "2";
 constexpr std::string_view row_columns =
-    "id, state, attempt, submitted, cb_state, cb_exit, cb_attempts, cb_event, spec, outcome";
+    "id, state, attempt, submitted, cb_state, cb_exit, cb_attempts, cb_event, spec, outcome, paused";
 constexpr std::size_t environments_remembered = 64;
 constexpr int page_rows_looked_at = 2000;
 
@@ -49,43 +57,6 @@ bool labels_match(const std::map<std::string, std::string>& wanted,
 }
 
 }  // namespace
-
-/// A prepared statement in use: binds in order, steps, and is reset when it goes.
-class JobTable::Statement {
- public:
-  explicit Statement(sqlite3_stmt* s) : s_(s) {}
-  ~Statement() {
-    if (!s_) return;
-    sqlite3_reset(s_);
-    sqlite3_clear_bindings(s_);
-  }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-
-  Statement& bind(std::int64_t value) { return sqlite3_bind_int64(s_, ++bound_, value), *this; }
-  Statement& text(std::string_view value) {
-    sqlite3_bind_text(s_, ++bound_, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT);
-    return *this;
-  }
-  Statement& blob(std::string_view value) {
-    sqlite3_bind_blob(s_, ++bound_, value.data() ? value.data() : "", static_cast<int>(value.size()),
-                      SQLITE_STATIC);
-    return *this;
-  }
-  Statement& null() { return sqlite3_bind_null(s_, ++bound_), *this; }
-  bool step() {
-    result_ = s_ ? sqlite3_step(s_) : SQLITE_ERROR;
-    return result_ == SQLITE_ROW;
-  }
-  bool failed() const { return result_ != SQLITE_ROW && result_ != SQLITE_DONE; }
-  sqlite3_stmt* get() const { return s_; }
-  std::int64_t integer(int column) const { return sqlite3_column_int64(s_, column); }
-
- private:
-  sqlite3_stmt* s_;
-  int bound_ = 0;
-  int result_ = SQLITE_DONE;
-};
 
 JobTable::Statement JobTable::statement(const char* sql) {
   sqlite3_stmt*& prepared = prepared_[sql];
@@ -126,9 +97,11 @@ Result<std::unique_ptr<JobTable>> JobTable::open(const std::string& path, bool s
 Status JobTable::make_tables() {
   if (auto status = run(schema); !status) return status;
   const std::string version = meta("schema");
-  if (version.empty()) return set_meta("schema", "1");
-  if (version != "1")
-    return make_error(Errc::io, "store: written by another version (schema " + version + ")");
+  if (version.empty())
+    if (auto status = set_meta("schema", schema_version); !status) return status;
+  if (!version.empty() && version != schema_version)
+    return make_error(Errc::io, "store: written by another version (schema " + version +
+                                    "); allowed: " + std::string(schema_version));
   const std::string number = meta("commit_number");
   commit_number_ = number.empty() ? 0 : std::stoull(number);
   greatest_id_ =
@@ -143,14 +116,14 @@ JobTable::~JobTable() {
 
 Status JobTable::begin() {
   changes_at_begin_ = changes();
-  jobs_added_ = 0;
+  rows_added_ = 0;
   greatest_id_at_begin_ = greatest_id_;
   commit_number_at_begin_ = commit_number_;
   return run("BEGIN");
 }
 
 Status JobTable::commit() {
-  if (changes() - changes_at_begin_ > jobs_added_) {
+  if (changes() - changes_at_begin_ > rows_added_) {
     auto s = statement("UPDATE meta SET value = ? WHERE key = 'commit_number'");
     s.text(std::to_string(commit_number_ + 1)).step();
     if (s.failed()) return error("commit");
@@ -204,22 +177,64 @@ Result<std::int64_t> JobTable::environment(const std::string& blob) {
 
 Status JobTable::insert(const NewJob& job, std::int64_t environment_id) {
   auto s = statement(
-      "INSERT INTO jobs(id, state, attempt, priority, kind, flags, pool, submitted, environment, spec) "
-      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "INSERT INTO jobs(id, state, attempt, priority, kind, flags, pool, submitted, environment, spec, "
+      "not_before, once) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   s.bind(static_cast<std::int64_t>(job.id)).bind(static_cast<int>(job.state));
   s.bind(job.state == JobState::running ? 1 : 0)
       .bind(job.spec->priority)
       .bind(static_cast<int>(job.spec->kind));
-  s.bind((job.spec->foreground != Foreground::no) + 2 * !job.spec->callback.empty())
+  s.bind((job.spec->foreground != Foreground::no) + 2 * !job.spec->callback.empty() +
+         4 * job.spec->has_conditions())
       .text(job.spec->pool)
       .bind(job.submitted)
       .bind(environment_id)
-      .blob(job.spec_bytes);
+      .blob(job.spec_bytes)
+      .bind(job.spec->not_before);
+  if (job.spec->idempotency_key.empty())
+    s.null();
+  else
+    s.text(job.spec->idempotency_key);
   s.step();
   if (s.failed()) return error("store a job");
-  ++jobs_added_;
+  ++rows_added_;
   greatest_id_ = std::max(greatest_id_, job.id);
-  return ok();
+  return add_event({0, job.submitted, "job.submitted", job.id, ""});
+}
+
+Result<JobId> JobTable::id_of_key(const std::string& idempotency_key) {
+  auto s = statement("SELECT id FROM jobs WHERE once = ?");
+  const bool found = s.text(idempotency_key).step();
+  if (s.failed()) return error("read a key");
+  return found ? static_cast<JobId>(s.integer(0)) : JobId{0};
+}
+
+Result<std::optional<JobState>> JobTable::state_of(JobId id) {
+  auto s = statement("SELECT state FROM jobs WHERE id = ?");
+  const bool found = s.bind(static_cast<std::int64_t>(id)).step();
+  if (s.failed()) return error("read a state");
+  return found ? std::optional(static_cast<JobState>(s.integer(0))) : std::nullopt;
+}
+
+Status JobTable::retry(JobId id, Micros not_before, std::uint32_t crashes) {
+  auto s = statement(
+      "UPDATE jobs SET state = 0, not_before = ?, crashes = ?, paused = 0 WHERE id = ? AND state < 5");
+  s.bind(not_before).bind(crashes).bind(static_cast<std::int64_t>(id)).step();
+  return s.failed() ? Status(error("store a retry")) : ok();
+}
+
+Status JobTable::hold(JobId id, bool held) {
+  // One that was intended and not begun gives its attempt back.
+  auto s = statement("UPDATE jobs SET attempt = attempt - (state = 3), state = ? WHERE id = ? AND state < 5");
+  s.bind(static_cast<int>(held ? JobState::held : JobState::queued))
+      .bind(static_cast<std::int64_t>(id))
+      .step();
+  return s.failed() ? Status(error(held ? "hold a job" : "release a job")) : ok();
+}
+
+Status JobTable::set_paused(JobId id, bool paused) {
+  auto s = statement("UPDATE jobs SET paused = ? WHERE id = ?");
+  s.bind(paused).bind(static_cast<std::int64_t>(id)).step();
+  return s.failed() ? Status(error("pause a job")) : ok();
 }
 
 Result<JobTable::StartData> JobTable::intend(JobId id) {
@@ -246,14 +261,18 @@ Status JobTable::finish(JobId id, JobState state, const std::string& outcome_byt
                         const std::string& event_id) {
   // An end never changes: a second one for the same job finds no row.
   auto s = statement(
-      "UPDATE jobs SET state = ?, outcome = ?, cb_state = ?, cb_event = ? WHERE id = ? AND state < 5");
+      "UPDATE jobs SET state = ?, outcome = ?, cb_state = ?, cb_event = ?, finished = ? WHERE id = ? AND "
+      "state < 5");
   s.bind(static_cast<int>(state)).blob(outcome_bytes).bind(event_id.empty() ? 0 : 1);
   if (event_id.empty())
     s.null();
   else
     s.text(event_id);
-  s.bind(static_cast<std::int64_t>(id)).step();
-  return s.failed() ? Status(error("store an end")) : ok();
+  const Micros now = now_micros();
+  s.bind(now).bind(static_cast<std::int64_t>(id)).step();
+  if (s.failed()) return error("store an end");
+  if (sqlite3_changes(db_) == 0) return ok();
+  return add_event({0, now, "job.finished", id, "\"state\":\"" + std::string(name_of(state)) + "\""});
 }
 
 Status JobTable::callback_begins(JobId id) {
@@ -285,6 +304,7 @@ ipc::JobRow JobTable::row_from(sqlite3_stmt* s) {
   if (const auto* event = sqlite3_column_text(s, 7))
     row.callback.event_id = reinterpret_cast<const char*>(event);
   row.spec = decode_spec(blob_of(s, 8)).value_or(JobSpec{});
+  row.is_paused = sqlite3_column_int(s, 10) != 0;
   if (sqlite3_column_type(s, 9) != SQLITE_NULL) row.outcome = decode_outcome(blob_of(s, 9));
   return row;
 }
@@ -353,13 +373,15 @@ Status JobTable::each_unfinished(const std::function<void(const Unfinished&)>& v
   // By state first, so that the index answers: a store of a million ended jobs starts as quickly as an empty
   // one.
   auto s = statement(
-      "SELECT id, state, attempt, priority, pool, flags, kind FROM jobs WHERE state < 5 ORDER BY id");
+      "SELECT id, state, attempt, priority, pool, flags, kind, not_before, crashes, paused, "
+      "CASE WHEN flags & 4 THEN spec END FROM jobs WHERE state < 5 ORDER BY id");
   while (s.step()) {
     const auto* pool = reinterpret_cast<const char*>(sqlite3_column_text(s.get(), 4));
     visit({static_cast<JobId>(s.integer(0)), static_cast<JobState>(s.integer(1)),
            static_cast<std::uint32_t>(s.integer(2)), static_cast<std::int32_t>(s.integer(3)),
            pool ? pool : "", (s.integer(5) & 1) != 0, (s.integer(5) & 2) != 0,
-           static_cast<JobKind>(s.integer(6))});
+           static_cast<JobKind>(s.integer(6)), s.integer(7), static_cast<std::uint32_t>(s.integer(8)),
+           s.integer(9) != 0, std::string(blob_of(s.get(), 10))});
   }
   return s.failed() ? Status(error("read unfinished jobs")) : ok();
 }
@@ -378,25 +400,54 @@ std::vector<JobId> JobTable::pending_callbacks() {
   return ids;
 }
 
-Result<std::vector<JobId>> JobTable::trim(std::uint64_t keep, std::size_t at_most) {
+Result<JobTable::Forgotten> JobTable::trim(std::uint64_t keep, std::size_t at_most, const Spared& spared) {
   std::uint64_t ended = 0;
   for (const auto& [state, count] : counts())
     if (has_ended(state)) ended += count;
   std::vector<JobId> gone;
-  if (ended <= keep) return gone;
+  if (ended <= keep) return Forgotten{};
   {
     auto s = statement("SELECT id FROM jobs WHERE state >= 5 AND cb_state <> 1 ORDER BY id LIMIT ?");
     s.bind(static_cast<std::int64_t>(std::min<std::uint64_t>(ended - keep, at_most)));
-    while (s.step()) gone.push_back(static_cast<JobId>(s.integer(0)));
+    while (s.step())
+      if (const auto id = static_cast<JobId>(s.integer(0)); !spared(id)) gone.push_back(id);
     if (s.failed()) return error("trim");
   }
+  return forget(std::move(gone));
+}
+
+Result<JobTable::Forgotten> JobTable::clean(Micros before, std::optional<JobState> state, JobId& from,
+                                            std::size_t at_most, const Spared& spared) {
+  std::vector<JobId> gone;
+  std::size_t looked_at = 0;
+  {
+    auto s = statement(
+        "SELECT id, state, finished, cb_state FROM jobs WHERE id > ? AND state >= 5 ORDER BY id LIMIT ?");
+    s.bind(static_cast<std::int64_t>(from)).bind(static_cast<std::int64_t>(at_most));
+    while (s.step()) {
+      ++looked_at;
+      from = static_cast<JobId>(s.integer(0));
+      const bool is_meant = !state || static_cast<JobState>(s.integer(1)) == *state;
+      if (is_meant && s.integer(2) <= before && s.integer(3) != 1 && !spared(from)) gone.push_back(from);
+    }
+    if (s.failed()) return error("clean");
+  }
+  if (looked_at < at_most) from = 0;
+  return forget(std::move(gone));
+}
+
+Result<JobTable::Forgotten> JobTable::forget(std::vector<JobId> ids) {
+  Forgotten forgotten;
   if (auto status = set_meta("greatest_id", std::to_string(greatest_id_)); !status) return status.error();
-  for (const JobId id : gone) {
-    auto s = statement("DELETE FROM jobs WHERE id = ?");
-    s.bind(static_cast<std::int64_t>(id)).step();
-    if (s.failed()) return error("trim");
+  for (const JobId id : ids) {
+    auto s = statement("DELETE FROM jobs WHERE id = ? RETURNING spec");
+    if (s.bind(static_cast<std::int64_t>(id)).step())
+      if (auto spec = decode_spec(blob_of(s.get(), 0)); spec && spec->stdin_is_spooled)
+        forgotten.stdin_files.push_back(std::move(spec->stdin_path));
+    if (s.failed()) return error("forget a job");
   }
-  return gone;
+  forgotten.ids = std::move(ids);
+  return forgotten;
 }
 
 std::vector<JobTable::PoolRow> JobTable::pools() {

@@ -30,7 +30,7 @@ class JobTable {
 
   struct NewJob {
     JobId id;
-    JobState state;  ///< queued, or running when the intent comes with it
+    JobState state;  ///< waiting, queued, or running when the intent comes with it
     Micros submitted;
     const JobSpec* spec;
     std::string spec_bytes;
@@ -38,6 +38,10 @@ class JobTable {
   /// The id of this environment blob; the same bytes share one.
   Result<std::int64_t> environment(const std::string& blob);
   Status insert(const NewJob& job, std::int64_t environment_id);
+  /// The job that has this idempotency key, 0: none.
+  Result<JobId> id_of_key(const std::string& idempotency_key);
+  /// nullopt: there is no such job.
+  Result<std::optional<JobState>> state_of(JobId id);
 
   struct StartData {
     std::uint32_t attempt;
@@ -48,6 +52,11 @@ class JobTable {
   Result<StartData> intend(JobId id);
   /// A job that was not begun after all goes back in line, its attempt not counted.
   Status requeue(JobId id);
+  /// An attempt's end that is not the job's: it waits for its next one.
+  Status retry(JobId id, Micros not_before, std::uint32_t crashes);
+  /// held, or back to what it was; of a job that has not begun.
+  Status hold(JobId id, bool held);
+  Status set_paused(JobId id, bool paused);
   /// An end. `event_id` not empty: a callback is pending from now on.
   Status finish(JobId id, JobState state, const std::string& outcome_bytes, const std::string& event_id);
   Status callback_begins(JobId id);
@@ -79,17 +88,47 @@ class JobTable {
     bool foreground;
     bool has_callback;
     JobKind kind;
+    Micros not_before;
+    std::uint32_t crashes;
+    bool is_paused;
+    std::string spec;  ///< of a job with conditions; empty: it has none
   };
   Status each_unfinished(const std::function<void(const Unfinished&)>& visit);
   std::map<JobState, std::uint64_t> counts();
   std::vector<JobId> pending_callbacks();
-  /// Forgets the oldest ended jobs beyond `keep`; returns their ids, for their files.
-  Result<std::vector<JobId>> trim(std::uint64_t keep, std::size_t at_most);
+  using Spared = std::function<bool(JobId)>;
+  struct Forgotten {
+    std::vector<JobId> ids;
+    std::vector<std::string> stdin_files;  ///< our own copies, nobody's now
+  };
+  /// Forgets the oldest ended jobs beyond `keep`; returns what they leave behind.
+  Result<Forgotten> trim(std::uint64_t keep, std::size_t at_most, const Spared& spared);
+  /// Forgets ended jobs, at most `at_most`: those that ended before `before`, of this state where one is
+  /// given. Who waits for its callback stays. `from`: where to begin, and to go on; 0 at the end.
+  Result<Forgotten> clean(Micros before, std::optional<JobState> state, JobId& from, std::size_t at_most,
+                          const Spared& spared);
+
+  // --- events: what happened, numbered by one without a gap ---
+  struct Event {
+    std::uint64_t seq = 0;
+    Micros time = 0;
+    std::string type;
+    JobId job = 0;       ///< 0: of none
+    std::string detail;  ///< further JSON members, as `"state":"failed"`; "": none
+  };
+  Status add_event(const Event& event);  ///< its seq is given here
+  /// Those after `after`, at most `limit`, ascending.
+  Result<std::vector<Event>> events(std::uint64_t after, std::size_t limit);
+  std::uint64_t oldest_event();  ///< 0: there is none
+  std::uint64_t newest_event();
+  /// Each attempt's start once, however often it is told.
+  Status add_start(JobId id, std::uint32_t attempt, Micros time);
+  Status trim_events(std::uint64_t keep);
 
   struct PoolRow {
     std::string name;
     std::uint32_t size;
-    std::string state;  ///< open or closed
+    std::string state;  ///< open or closed, and paused
   };
   std::vector<PoolRow> pools();
   Status put_pool(const PoolRow& pool);
@@ -111,6 +150,7 @@ class JobTable {
   Error error(const std::string& what) const;
   Status run(const char* sql);
   Status make_tables();
+  Result<Forgotten> forget(std::vector<JobId> ids);
   ipc::JobRow row_from(sqlite3_stmt* s);
 
   sqlite3* db_;
@@ -120,7 +160,7 @@ class JobTable {
   JobId greatest_id_ = 0, greatest_id_at_begin_ = 0, greatest_id_at_savepoint_ = 0;
   std::uint64_t commit_number_at_begin_ = 0;
   int changes_at_begin_ = 0;
-  int jobs_added_ = 0;  ///< in this group, undone ones counted
+  int rows_added_ = 0;  ///< jobs and events of this group, undone ones counted
 };
 
 }  // namespace tine

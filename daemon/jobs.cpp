@@ -23,6 +23,8 @@ Outcome unwitnessed_outcome(JobId id, std::uint32_t attempt, JobState state, Rea
 }
 
 constexpr std::uint64_t trim_interval_jobs = 1000;
+/// So many workers may die of one job, whatever its retries say.
+constexpr std::uint16_t crashes_max = 5;
 constexpr auto store_retry_interval = std::chrono::seconds(1);
 
 }  // namespace
@@ -41,6 +43,8 @@ Jobs::Jobs(asio::io_context& loop, const Config& config, const std::string& stat
       waiters_(waiters),
       callbacks_(std::make_unique<Callbacks>(loop, store, state_dir, config.callback_timeout_s)),
       calls_(loop),
+      events_(loop, store),
+      due_(loop),
       next_id_(store.first_free_id()) {
   calls_.on_want([this](const std::string& name) {
     if (Pool* wanted = pool(name)) pump_soon(*wanted);
@@ -122,138 +126,6 @@ Status Jobs::check_function(const std::string& name) const {
   return make_error(Errc::usage, "function: there is no function \"" + name + "\"; allowed:" + names);
 }
 
-Status Jobs::check(const std::vector<JobSpec>& specs) {
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    const JobSpec& spec = specs[i];
-    const auto found = open_pool(spec.pool);
-    Status status = found ? ok() : Status(found.error());
-    if (status && spec.kind == JobKind::function) status = check_function(spec.function);
-    if (status) continue;
-    const std::string where = specs.size() > 1 ? "line " + std::to_string(i + 1) + ": " : "";
-    return Error{status.error().code, where + status.error().context};
-  }
-  return ok();
-}
-
-void Jobs::submit(std::vector<JobSpec> specs, const std::string& environment, Submitted done) {
-  if (auto status = check(specs); !status) return done(status.error());
-  failpoint("job.received");
-  struct Batch {
-    std::vector<JobSpec> specs;
-    std::vector<std::string> bytes;
-    std::vector<JobId> ids;
-    std::vector<bool> intended;
-    std::string environment;
-    Micros submitted = now_micros();
-  };
-  auto batch = std::make_shared<Batch>();
-  batch->environment = environment;
-  std::map<Pool*, std::size_t> taken;
-  for (auto& spec : specs) {
-    Pool* target = pool(spec.pool);
-    const auto idle = static_cast<std::size_t>(std::count_if(target->seats.begin(), target->seats.end(),
-                                                             [](Worker* w) { return w && w->is_free(); }));
-    // With a worker free for it, the intent is stored in the same commit as the job: one wait for the disk
-    // less.
-    const bool intend =
-        target->queue.is_empty() && idle > target->ready.size() + target->intending + taken[target];
-    if (intend) ++taken[target];
-    batch->intended.push_back(intend);
-    batch->ids.push_back(next_id_++);
-    batch->bytes.push_back(encode(spec));
-    batch->specs.push_back(std::move(spec));
-  }
-  store_.submit(
-      [batch](JobTable& table) -> Status {
-        auto environment_id = table.environment(batch->environment);
-        if (!environment_id) return environment_id.error();
-        for (std::size_t i = 0; i < batch->ids.size(); ++i) {
-          const JobState state = batch->intended[i] ? JobState::running : JobState::queued;
-          const JobTable::NewJob job{batch->ids[i], state, batch->submitted, &batch->specs[i],
-                                     batch->bytes[i]};
-          if (auto status = table.insert(job, *environment_id); !status) return status;
-        }
-        return ok();
-      },
-      [this, batch, done = std::move(done)](Status status) {
-        if (!status) return done(status.error());
-        failpoint("job.stored");
-        for (std::size_t i = 0; i < batch->ids.size(); ++i)
-          accept(batch->ids[i], batch->specs[i], batch->intended[i], std::move(batch->bytes[i]),
-                 batch->environment);
-        done(batch->ids);
-        failpoint("job.id_printed");
-      });
-}
-
-void Jobs::accept(JobId id, const JobSpec& spec, bool intended, std::string spec_bytes,
-                  const std::string& environment) {
-  Pool* target = pool(spec.pool);
-  LiveJob& job = live_[id];
-  job.pool = target;
-  job.priority = spec.priority;
-  job.kind = spec.kind;
-  job.foreground = spec.foreground != Foreground::no;
-  job.has_callback = !spec.callback.empty();
-  ++target->queued;
-  ++submitted_;
-  if (intended) {
-    make_ready(*target, id, {1, std::move(spec_bytes), environment});
-  } else {
-    target->queue.push(id, spec.priority);
-  }
-  pump_soon(*target);
-}
-
-// --- control
-// --------------------------------------------------------------------------------------------------------
-
-void Jobs::cancel(JobId id, std::optional<double> kill_after_s, std::function<void(Status)> done) {
-  const auto found = live_.find(id);
-  if (found == live_.end()) return done(ok());
-  LiveJob& job = found->second;
-  switch (job.phase) {
-    case LiveJob::Phase::ending:
-      return done(ok());
-    case LiveJob::Phase::intending:
-      job.cancel_wanted = true;
-      return done(ok());
-    case LiveJob::Phase::queued:
-      return end(id, unwitnessed_outcome(id, job.attempt, JobState::cancelled, Reason::cancelled), {},
-                 std::move(done));
-    case LiveJob::Phase::ready: {
-      std::erase_if(job.pool->ready, [id](const Pool::Ready& ready) { return ready.id == id; });
-      return end(id, unwitnessed_outcome(id, job.attempt, JobState::cancelled, Reason::cancelled), {},
-                 std::move(done));
-    }
-    case LiveJob::Phase::running:
-      break;
-  }
-  job.cancel_wanted = true;
-  if (job.kind == JobKind::function)
-    workforce_->kill(*job.worker);
-  else
-    workforce_->cancel(*job.worker, kill_after_s.value_or(-1));
-  done(ok());
-}
-
-Status Jobs::signal(JobId id, int signal) {
-  const auto found = live_.find(id);
-  if (found == live_.end() || found->second.phase != LiveJob::Phase::running)
-    return make_error(Errc::absent, "job " + std::to_string(id) + " is not running");
-  workforce_->signal(*found->second.worker, signal);
-  return ok();
-}
-
-void Jobs::cancel_running(double kill_after_s) {
-  std::vector<JobId> ids;
-  for (const auto& [id, job] : live_)
-    if (job.phase == LiveJob::Phase::running) ids.push_back(id);
-  for (const JobId id : ids) cancel(id, kill_after_s, [](Status) {});
-  for (Worker* worker : unknown_work()) workforce_->kill(*worker);
-  calls_.end_all();
-}
-
 // --- the end of a job
 // -----------------------------------------------------------------------------------------------
 
@@ -267,7 +139,12 @@ void Jobs::worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const
   if (kind == OrderKind::callback) return callbacks_->ended(worker, seq, *outcome);
   const JobId id = outcome->job;
   const auto found = live_.find(id);
-  if (found == live_.end() || found->second.phase == LiveJob::Phase::ending) {
+  // One whose next attempt waits or runs has been told of this end already.
+  const auto is_past = [&](const LiveJob& job) {
+    return job.phase == LiveJob::Phase::ending ||
+           (job.has_conditions && (job.phase != LiveJob::Phase::running || job.attempt != outcome->attempt));
+  };
+  if (found == live_.end() || is_past(found->second)) {
     workforce_->stored(worker.seat.key, seq);
     if (any_end_) any_end_();
     return;
@@ -279,47 +156,116 @@ void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Stat
   LiveJob& job = live_[id];
   if (job.phase == LiveJob::Phase::running) {
     if (attempt_end_) attempt_end_(id, outcome.attempt);
-    --job.pool->running;
-    job.worker = nullptr;
+    leave_seat(id, job);
   } else {
-    --job.pool->queued;
+    step_out(id);
+    show_as(job, JobState::queued);
   }
   job.phase = LiveJob::Phase::ending;
+  if (try_again(id, outcome, source)) {
+    if (done) done(ok());
+    return;
+  }
+  --job.pool->queued;
   descriptors_.erase(id);
   const JobState state = outcome.state;
   const bool has_callback = job.has_callback;
-  auto bytes = std::make_shared<std::string>(encode(outcome));
   std::string event_id;
   if (has_callback) event_id = new_event_id(outcome);
-  auto try_it = std::make_shared<std::function<void()>>();
-  *try_it = [this, id, state, bytes, event_id, source, done, has_callback, try_it] {
-    store_.submit(
-        [id, state, bytes, event_id](JobTable& table) { return table.finish(id, state, *bytes, event_id); },
-        [this, id, state, source, done, has_callback, try_it](Status status) {
-          if (!status) {
-            // The worker keeps its record until the disk takes it.
-            spdlog::error("job {}: {}; trying again", id, status.error().message());
-            auto timer = std::make_shared<asio::steady_timer>(loop_, store_retry_interval);
-            return timer->async_wait([timer, try_it](const std::error_code& e) {
-              if (!e) (*try_it)();
-            });
-          }
-          failpoint("end.stored");
-          if (!source.worker_key.empty()) workforce_->stored(source.worker_key, source.seq);
-          ended(id, state, has_callback);
-          if (done) done(ok());
-          // Breaks the cycle that kept the work alive for another try.
-          asio::post(loop_, [try_it] { *try_it = nullptr; });
-        });
-  };
-  (*try_it)();
+  auto bytes = std::make_shared<std::string>(encode(outcome));
+  // Its start is told before its end, also where nobody was there to see it.
+  if (outcome.started != 0) events_.note_start(id, outcome.attempt, outcome.started);
+  auto told = std::make_shared<std::vector<EventLog::Told>>(events_.take());
+  store_until_taken(
+      id,
+      [id, state, bytes, event_id, told](JobTable& table) -> Status {
+        if (auto status = EventLog::write(table, *told); !status) return status;
+        return table.finish(id, state, *bytes, event_id);
+      },
+      [this, id, state, source, done = std::move(done), has_callback] {
+        failpoint("end.stored");
+        if (!source.worker_key.empty()) workforce_->stored(source.worker_key, source.seq);
+        ended(id, state, has_callback);
+        if (done) done(ok());
+      });
+}
+
+/// What has happened cannot be refused: the worker keeps its record until the disk takes it.
+void Jobs::store_until_taken(JobId id, Store::Work work, std::function<void()> then) {
+  auto shared_then = std::make_shared<std::function<void()>>(std::move(then));
+  store_.submit(work, [this, id, work, shared_then](Status status) {
+    if (status) {
+      (*shared_then)();
+      return events_.stored();
+    }
+    spdlog::error("job {}: {}; trying again", id, status.error().message());
+    auto timer = std::make_shared<asio::steady_timer>(loop_, store_retry_interval);
+    timer->async_wait([this, timer, id, work, shared_then](const std::error_code& error) {
+      if (!error) store_until_taken(id, work, std::move(*shared_then));
+    });
+  });
+}
+
+/// The running job gives its worker and its place back; it counts as not started from now on.
+void Jobs::leave_seat(JobId id, LiveJob& job) {
+  --job.pool->running;
+  ++job.pool->queued;
+  job.pool->slots_used -= job.slots;
+  job.worker = nullptr;
+  job.started = 0;
+  job.is_paused = false;
+  job.shown = JobState::queued;
+  if (job.has_conditions) give_place_back(id);
+}
+
+/// Whether this end is only an attempt's: then the next one is on its way.
+bool Jobs::try_again(JobId id, const Outcome& outcome, const Source& source) {
+  LiveJob& job = live_[id];
+  const bool may = job.has_conditions && !job.cancel_wanted &&
+                   (outcome.state == JobState::failed || outcome.state == JobState::timed_out ||
+                    outcome.state == JobState::lost);
+  if (!may) return false;
+  if (outcome.reason == Reason::worker_died) ++job.crashes;
+  if (job.crashes >= crashes_max)
+    return spdlog::error("job {}: {} workers died of it; it is not tried again", id, job.crashes), false;
+  // The caller's descriptors of a `run` died with the daemon that had them.
+  if (job.foreground && !descriptors_.contains(id)) return false;
+  const auto at = gates_.retry_at(id, outcome.attempt, now_micros());
+  if (!at) return false;
+  if (outcome.started != 0) events_.note_start(id, outcome.attempt, outcome.started);
+  events_.note("job.retrying", id,
+               "\"state\":\"" + std::string(name_of(outcome.state)) + "\",\"attempt\":" +
+                   std::to_string(outcome.attempt) + ",\"next_at\":\"" + rfc3339(*at) + "\"");
+  auto told = std::make_shared<std::vector<EventLog::Told>>(events_.take());
+  store_until_taken(
+      id,
+      [id, at = *at, crashes = job.crashes, told](JobTable& table) -> Status {
+        if (auto status = EventLog::write(table, *told); !status) return status;
+        return table.retry(id, at, crashes);
+      },
+      [this, id, source, at = *at] {
+        if (!source.worker_key.empty()) workforce_->stored(source.worker_key, source.seq);
+        retry_stored(id, at);
+      });
+  return true;
+}
+
+void Jobs::retry_stored(JobId id, Micros not_before) {
+  LiveJob& job = live_[id];
+  job.phase = LiveJob::Phase::waiting;
+  gates_.delay_until(id, not_before);
+  if (std::exchange(job.cancel_wanted, false)) return cancel(id, {}, [](Status) {});
+  line_up(id);
+  if (any_end_) any_end_();
 }
 
 void Jobs::ended(JobId id, JobState state, bool has_callback) {
+  gates_.leave(id);
   live_.erase(id);
   ++counts_[state];
   ++finished_[state];
   waiters_.job_ended(id);
+  for (const JobId decided : gates_.job_ended(id, state)) line_up(decided);
   if (has_callback) callbacks_->add(id);
   if (any_end_) any_end_();
   if (++ended_since_trim_ >= trim_interval_jobs) trim_soon();
@@ -327,20 +273,67 @@ void Jobs::ended(JobId id, JobState state, bool has_callback) {
 
 void Jobs::trim_soon() {
   ended_since_trim_ = 0;
-  auto gone = std::make_shared<std::vector<JobId>>();
+  struct Trimmed {
+    JobTable::Forgotten gone;
+    std::map<JobState, std::uint64_t> counts;
+  };
+  auto trimmed = std::make_shared<Trimmed>();
   store_.submit(
-      [gone, keep = config_.keep_jobs](JobTable& table) -> Status {
-        auto trimmed = table.trim(keep, 2 * trim_interval_jobs);
-        if (!trimmed) return trimmed.error();
-        *gone = std::move(*trimmed);
-        return ok();
+      [trimmed, spared = gates_.depended_on(), keep = config_.keep_jobs,
+       keep_events = config_.keep_events](JobTable& table) -> Status {
+        auto gone = table.trim(keep, 2 * trim_interval_jobs, [&](JobId id) { return spared.contains(id); });
+        if (!gone) return gone.error();
+        trimmed->gone = std::move(*gone);
+        trimmed->counts = table.counts();
+        return table.trim_events(keep_events);
       },
-      [this, gone](Status status) {
+      [this, trimmed](Status status) {
         if (!status) return spdlog::error("{}", status.error().message());
-        for (const JobId id : *gone)
-          for (const char* suffix : {".out", ".err"})
-            ::unlink((state_dir_ + "/output/" + std::to_string(id) + suffix).c_str());
+        forgotten(trimmed->gone, trimmed->counts);
       });
+}
+
+void Jobs::forgotten(const JobTable::Forgotten& what, std::map<JobState, std::uint64_t> counts) {
+  std::erase_if(counts, [](const auto& entry) { return !has_ended(entry.first); });
+  counts_ = std::move(counts);
+  for (const auto& file : what.stdin_files) ::unlink(file.c_str());
+  for (const JobId id : what.ids)
+    for (const char* suffix : {".out", ".err"})
+      ::unlink((state_dir_ + "/output/" + std::to_string(id) + suffix).c_str());
+}
+
+void Jobs::clean(Micros before, std::optional<JobState> state,
+                 std::function<void(Result<std::uint64_t>)> done) {
+  struct Sweep {
+    JobId from = 0;
+    std::uint64_t total = 0;
+    JobTable::Forgotten gone;
+    std::map<JobState, std::uint64_t> counts;
+    std::function<void()> step;
+  };
+  auto sweep = std::make_shared<Sweep>();
+  // In pages, so that others' commits come in between.
+  sweep->step = [this, sweep, before, state, done = std::move(done)] {
+    store_.submit(
+        [sweep, before, state, spared = gates_.depended_on()](JobTable& table) -> Status {
+          auto gone = table.clean(before, state, sweep->from, trim_interval_jobs,
+                                  [&](JobId id) { return spared.contains(id); });
+          if (!gone) return gone.error();
+          sweep->gone = std::move(*gone);
+          sweep->counts = table.counts();
+          return ok();
+        },
+        [this, sweep, done](Status status) {
+          if (status) {
+            sweep->total += sweep->gone.ids.size();
+            forgotten(sweep->gone, sweep->counts);
+            if (sweep->from != 0) return sweep->step();
+          }
+          done(status ? Result<std::uint64_t>(sweep->total) : status.error());
+          asio::post(loop_, [sweep] { sweep->step = nullptr; });  // breaks the cycle
+        });
+  };
+  sweep->step();
 }
 
 void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
@@ -395,11 +388,8 @@ void Jobs::put_back(JobId id) {
   const auto found = live_.find(id);
   if (found == live_.end() || found->second.phase != LiveJob::Phase::running) return;
   LiveJob& job = found->second;
-  --job.pool->running;
-  ++job.pool->queued;
+  leave_seat(id, job);
   job.phase = LiveJob::Phase::queued;
-  job.worker = nullptr;
-  job.started = 0;
   const bool cancel_wanted = std::exchange(job.cancel_wanted, false);
   job.pool->queue.push_front(id, job.priority);
   store_.submit([id](JobTable& table) { return table.requeue(id); }, {});

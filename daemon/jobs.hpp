@@ -15,6 +15,8 @@
 #include "daemon/callbacks.hpp"
 #include "daemon/calls.hpp"
 #include "daemon/config.hpp"
+#include "daemon/event_log.hpp"
+#include "daemon/gates.hpp"
 #include "daemon/store.hpp"
 #include "daemon/waiters.hpp"
 #include "daemon/workforce.hpp"
@@ -26,10 +28,16 @@ struct Pool {
   std::string name;
   std::uint32_t size = 0;
   bool is_open = true;
+  bool is_paused = false;  ///< starts nothing, and what ran is stopped
   JobQueue queue;
   std::vector<Worker*> seats;  ///< by slot; null: nobody sits here yet
-  std::uint64_t queued = 0;    ///< accepted and not started
+  std::uint64_t queued = 0;    ///< accepted and not started, waiting and held ones counted
+  std::uint64_t waiting = 0;   ///< of those: for a time, another job's end, or between attempts
+  std::uint64_t held = 0;      ///< of those: by a person
   std::uint64_t running = 0;
+  std::uint64_t slots_used = 0;  ///< by the running ones
+
+  const char* state() const { return is_paused ? "paused" : is_open ? "open" : "closed"; }
 
   /// Its intent to start is stored, its order is ready: it waits for a free worker.
   struct Ready {
@@ -48,16 +56,29 @@ std::string new_event_id(const Outcome& outcome);
 
 /// A job that has not ended. What else is known of it is in the store.
 struct LiveJob {
-  enum class Phase : std::uint8_t { queued, intending, ready, running, ending };
+  enum class Phase : std::uint8_t {
+    waiting,  ///< in no line: held, or a gate is closed
+    queued,
+    intending,
+    ready,
+    running,
+    ending
+  };
   Pool* pool = nullptr;
   Worker* worker = nullptr;
   Micros started = 0;
   std::int32_t priority = 0;
   std::uint32_t attempt = 0;
   Phase phase = Phase::queued;
+  std::uint16_t slots = 1;
+  std::uint16_t crashes = 0;  ///< of workers that ran it
   JobKind kind = JobKind::command;
+  JobState shown = JobState::queued;  ///< of one that has not started: waiting, held or queued
   bool foreground = false;
   bool has_callback = false;
+  bool has_conditions = false;  ///< the gates know it
+  bool is_held = false;
+  bool is_paused = false;
   bool awaits_caller = false;  ///< a `run` of an earlier daemon, in no line until its caller is back
   bool cancel_wanted = false;  ///< seen when the intent is stored, or by the death of a function's worker
 };
@@ -74,9 +95,12 @@ class Jobs final : public Workforce::Listener {
 
   // --- submit ---
   using Submitted = std::function<void(Result<std::vector<JobId>>)>;
-  /// All or none. `done` comes after the commit. Errors: Errc::usage (unknown pool or function),
-  /// Errc::try_later (pool closed, daemon ending), Errc::io (the disk is full).
-  void submit(std::vector<JobSpec> specs, const std::string& environment, Submitted done);
+  /// All or none; an array gives as many ids as it has elements, one behind the other, and a job whose key is
+  /// taken the id of who has it. `done` comes after the commit. Errors: Errc::usage (unknown pool, function
+  /// or job, a cycle), Errc::try_later (pool closed, daemon ending, duplicate), Errc::io (the disk is full).
+  void submit(std::vector<ipc::Submission> submissions, const std::string& environment, Submitted done);
+  /// Another job from the spec of one that has ended, its conditions of time and order left out.
+  void retry(JobId id, Submitted done);
   /// The caller's descriptors of a `run`, kept until it starts.
   void attach(JobId id, std::vector<UniqueFd> descriptors) { descriptors_[id] = std::move(descriptors); }
   /// The caller of a `run` that an earlier daemon took in: one that has not begun goes on in its line.
@@ -86,6 +110,18 @@ class Jobs final : public Workforce::Listener {
   /// `done` when a job that had not begun is stored as cancelled, or when a running one has been told.
   void cancel(JobId id, std::optional<double> kill_after_s, std::function<void(Status)> done);
   Status signal(JobId id, int signal);
+  /// A job that has not begun is not started until it is released. Errors: Errc::absent for one that has
+  /// begun.
+  void hold(JobId id, bool held, std::function<void(Status)> done);
+  /// SIGSTOP for its whole tree, or SIGCONT; its time-out stands still meanwhile. Errors: Errc::absent for
+  /// one that does not run.
+  void pause(JobId id, bool paused, std::function<void(Status)> done);
+  /// One line: what a job that is not running waits for.
+  std::string why(JobId id) const;
+  JobState state_of(const LiveJob& job) const;
+  /// Forgets ended jobs and their logs; how many.
+  void clean(Micros before, std::optional<JobState> state, std::function<void(Result<std::uint64_t>)> done);
+  EventLog& events() { return events_; }
   const LiveJob* find(JobId id) const;
   const std::unordered_map<JobId, LiveJob>& live() const { return live_; }
   const std::map<JobState, std::uint64_t>& counts() const { return counts_; }
@@ -104,6 +140,9 @@ class Jobs final : public Workforce::Listener {
   void add_pool(const std::string& name, std::uint32_t size, std::function<void(Status)> done);
   void resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status)> done);
   void set_open(Pool& pool, bool open, std::function<void(Status)> done);
+  void set_paused(Pool& pool, bool paused, std::function<void(Status)> done);
+  /// Errors: Errc::try_later where jobs of it have not ended, Errc::usage for one that the config names.
+  void remove_pool(Pool& pool, std::function<void(Status)> done);
   std::vector<JobId> jobs_of(const Pool& pool) const;
 
   // --- the end ---
@@ -132,9 +171,19 @@ class Jobs final : public Workforce::Listener {
   void zygote_is_ready() override;
   void zygote_failed(const std::string& why) override;
 
-  Status check(const std::vector<JobSpec>& specs);
-  void accept(JobId id, const JobSpec& spec, bool intended, std::string spec_bytes,
-              const std::string& environment);
+  struct Source {
+    std::string worker_key;  ///< "": no worker's record
+    std::uint64_t seq = 0;
+  };
+  struct Batch;
+  Status check(const std::vector<ipc::Submission>& submissions);
+  Status expand(std::vector<ipc::Submission> submissions, Batch& batch);
+  Status settle_keys(Batch& batch);
+  void give_keys_back(const Batch& batch);
+  void choose_intended(Batch& batch);
+  static Status insert(JobTable& table, Batch& batch);  ///< on the store's thread
+  void store_batch(const std::shared_ptr<Batch>& batch, Submitted done);
+  void accept(Batch& batch, std::size_t i);
   void staff(Pool& pool);
   void occupy(Pool& pool, Worker& worker);
   void recall_for_jobs(Pool& pool);
@@ -146,11 +195,20 @@ class Jobs final : public Workforce::Listener {
                       const Status& status);
   void make_ready(Pool& pool, JobId id, JobTable::StartData data);
   void put_back(JobId id);
+  void leave_seat(JobId id, LiveJob& job);
   void await_callers();
-  struct Source {
-    std::string worker_key;  ///< "": no worker's record
-    std::uint64_t seq = 0;
-  };
+  // Waiting and held jobs.
+  void line_up(JobId id);
+  void step_out(JobId id);
+  void show_as(LiveJob& job, JobState state);
+  void give_place_back(JobId id);
+  void arm_due();
+  bool try_again(JobId id, const Outcome& outcome, const Source& source);
+  void retry_stored(JobId id, Micros not_before);
+  void store_until_taken(JobId id, Store::Work work, std::function<void()> then);
+  void pool_row(const Pool& pool, std::function<void(Status)> done);
+  void forgotten(const JobTable::Forgotten& what, std::map<JobState, std::uint64_t> counts);
+  void enter_gates(const JobTable::Unfinished& entry, const std::map<JobId, JobState>& ended);
   void end(JobId id, Outcome outcome, Source source, std::function<void(Status)> done = {});
   void ended(JobId id, JobState state, bool has_callback);
   void end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type,
@@ -167,6 +225,9 @@ class Jobs final : public Workforce::Listener {
   Workforce* workforce_ = nullptr;
   std::unique_ptr<Callbacks> callbacks_;
   Calls calls_;
+  EventLog events_;
+  Gates gates_;
+  asio::steady_timer due_;
   std::map<std::string, std::unique_ptr<Pool>> pools_;
   std::unordered_map<JobId, LiveJob> live_;
   std::unordered_map<JobId, std::vector<UniqueFd>> descriptors_;

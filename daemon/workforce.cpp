@@ -386,9 +386,23 @@ void Workforce::signal(Worker& worker, int signal) {
   if (worker.link) worker.link->send(FrameType::signal, out.bytes());
 }
 
-void Workforce::kill(Worker& worker) {
+void Workforce::pause(Worker& worker, bool paused, bool is_function) {
+  if (is_function) {
+    if (worker.spool) worker.spool->pause_clock(paused);
+    signal_worker(worker, paused ? SIGSTOP : SIGCONT);
+    return signal_descendants(worker.pid, paused ? SIGSTOP : SIGCONT);
+  }
+  ByteWriter out;
+  out.number<JobId>(worker.job);
+  out.number<std::uint8_t>(paused);
+  if (worker.link) worker.link->send(FrameType::pause, out.bytes());
+}
+
+void Workforce::kill(Worker& worker) { signal_worker(worker, SIGKILL); }
+
+void Workforce::signal_worker(const Worker& worker, int signal) {
   const UniqueFd fd(static_cast<int>(::pidfd_open(worker.pid, 0)));
-  if (fd && worker.spool && worker.spool->worker_lives()) ::pidfd_send_signal(fd.get(), SIGKILL, nullptr, 0);
+  if (fd && worker.spool && worker.spool->worker_lives()) ::pidfd_send_signal(fd.get(), signal, nullptr, 0);
 }
 
 void Workforce::dismiss(Worker& worker) {

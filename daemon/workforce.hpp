@@ -90,6 +90,8 @@ class Workforce {
   void serve_calls(Worker& worker, const CallDuty& duty, const std::vector<int>& ring, int errors);
   void cancel(Worker& worker, double kill_after_s);
   void signal(Worker& worker, int signal);
+  /// Stops what it runs, or lets it go on; of a function the worker itself.
+  void pause(Worker& worker, bool paused, bool is_function);
   void kill(Worker& worker);     ///< SIGKILL to the worker itself
   void dismiss(Worker& worker);  ///< it ends when it is idle and the store has its records
   /// The store has this record of this worker. To be called once for each that was delivered, in any order.
@@ -119,6 +121,7 @@ class Workforce {
   void kill_what_is_left(Worker& worker, JobId job);
   void forget_files(const std::string& key);
   void tell_stored(Worker& worker);
+  static void signal_worker(const Worker& worker, int signal);
 
   asio::io_context& loop_;
   ZygoteSetup setup_;

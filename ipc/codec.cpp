@@ -135,6 +135,16 @@ Result<double> duration_field(const Json& object, const char* key, double fallba
   return *parsed;
 }
 
+Result<std::uint64_t> size_field(const Json& object, const char* key, std::uint64_t fallback) {
+  const auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return fallback;
+  if (found->is_number_unsigned()) return found->get<std::uint64_t>();
+  if (!found->is_string()) return usage(std::string(key) + ": must be a size: 64K 10M 2G or bytes");
+  auto parsed = parse_size_bytes(found->get_ref<const std::string&>());
+  if (!parsed) return usage(std::string(key) + ": " + parsed.error().message());
+  return *parsed;
+}
+
 Result<Selection> selection_from(const Json& params) {
   Selection selection;
   auto last = bool_field(params, "last", false);

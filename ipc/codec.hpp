@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/job/conditions.hpp"
 #include "core/job/job.hpp"
 
 /// Messages to JSON and back; the only place that throws and catches JSON's exceptions and names a job's
@@ -44,8 +45,18 @@ struct SubmitContext {
   std::uint32_t umask = 022;
 };
 Result<SubmitContext> submit_context_from(const Json& params);
+/// One line as it was written: a job, or as many as its array has elements.
+struct Submission {
+  JobSpec spec;
+  std::optional<ArrayRange> array;
+  std::vector<std::string> after_names;  ///< lines of the same batch that must succeed before it
+};
+
 /// One batch line. `where` goes before each error: "line 3: ". Unknown keys are refused, but for
 /// `also_allowed`.
+Result<Submission> submission_from(const Json& object, const SubmitContext& context, const std::string& where,
+                                   const std::vector<std::string_view>& also_allowed = {});
+/// The same for one that stands alone: without an array, and without names of others.
 Result<JobSpec> spec_from(const Json& object, const SubmitContext& context, const std::string& where,
                           const std::vector<std::string_view>& also_allowed = {});
 
@@ -67,6 +78,7 @@ struct JobRow {
   std::optional<Outcome> outcome;
   CallbackStatus callback;
   /// A running job's, known to the daemon alone.
+  bool is_paused = false;
   Micros started = 0;
   std::int32_t worker_pid = 0;
   std::uint32_t slot = 0;
@@ -91,6 +103,8 @@ Result<std::uint64_t> unsigned_field(const Json& object, const char* key, std::u
                                      std::uint64_t greatest);
 Result<bool> bool_field(const Json& object, const char* key, bool fallback);
 Result<double> duration_field(const Json& object, const char* key, double fallback);
+/// A number of bytes, or a text like "10M".
+Result<std::uint64_t> size_field(const Json& object, const char* key, std::uint64_t fallback);
 
 /// What `ids` and `last` of params select, as inclusive ranges.
 struct Selection {

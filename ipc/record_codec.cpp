@@ -56,6 +56,7 @@ void add_identity(OrderedJson& record, const JobRow& row) {
 void add_end(OrderedJson& record, const JobRow& row) {
   const Outcome* end = row.outcome ? &*row.outcome : nullptr;
   record["state"] = name_of(row.state);
+  if (row.is_paused && row.state == JobState::running) record["paused"] = true;
   record["reason"] =
       end && end->reason != Reason::none ? OrderedJson(name_of(end->reason)) : OrderedJson(nullptr);
   record["exit_code"] = end ? or_null(end->exit_code) : OrderedJson(nullptr);
@@ -110,12 +111,14 @@ OrderedJson record_from(const JobRow& row) {
   add_times(record, row);
   add_worker(record, row);
   const Outcome usage = row.outcome.value_or(Outcome{});
+  if (usage.stdout_dropped_bytes) record["stdout_dropped_bytes"] = usage.stdout_dropped_bytes;
+  if (usage.stderr_dropped_bytes) record["stderr_dropped_bytes"] = usage.stderr_dropped_bytes;
   record["usage"] = {
       {"user_s", usage.user_s}, {"system_s", usage.system_s}, {"max_rss_bytes", usage.max_rss_bytes}};
   OrderedJson labels = OrderedJson::object();
   for (const auto& [key, value] : row.spec.labels) labels[key] = value;
   record["labels"] = std::move(labels);
-  record["array_index"] = nullptr;
+  record["array_index"] = or_null(row.spec.array_index);
   record["callback"] = callback_from(row.callback);
   return record;
 }
@@ -142,6 +145,7 @@ OrderedJson short_record_from(const JobRow& row) {
   OrderedJson labels = OrderedJson::object();
   for (const auto& [key, value] : row.spec.labels) labels[key] = value;
   record["labels"] = std::move(labels);
+  record["array_index"] = or_null(row.spec.array_index);
   return record;
 }
 

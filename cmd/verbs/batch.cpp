@@ -38,6 +38,17 @@ Error bad_line(std::size_t number, const char* what) {
                     "line " + std::to_string(number) + " " + what + "; allowed: one JSON object a line");
 }
 
+/// A line whose "at" is a person's time: in the zone of who wrote it.
+Result<std::string> in_our_zone(std::string_view line) {
+  auto job = Json::parse(line.begin(), line.end());
+  const auto at = job.find("at");
+  if (at == job.end() || !at->is_string()) return std::string(line);
+  auto time = start_time(at->get_ref<const std::string&>());
+  if (!time) return time.error();
+  *at = std::move(*time);
+  return job.dump();
+}
+
 /// The file's lines as one JSON array, as they stand: checked to be JSON, so that none can reach out of its
 /// place.
 Result<std::string> array_of_lines(std::string_view text) {
@@ -51,7 +62,15 @@ Result<std::string> array_of_lines(std::string_view text) {
     if (line.front() != '{') return bad_line(number, "is no JSON object");
     if (!Json::accept(line.begin(), line.end())) return bad_line(number, "is not JSON");
     if (jobs.size() > 1) jobs += ',';
-    jobs += line;
+    if (line.find("\"at\"") == std::string_view::npos) {
+      jobs += line;
+      continue;
+    }
+    auto with_time = in_our_zone(line);
+    if (!with_time)
+      return make_error(Errc::usage,
+                        "line " + std::to_string(number) + ": at: " + with_time.error().message());
+    jobs += *with_time;
   }
   if (jobs.size() == 1)
     return make_error(Errc::usage, "there is no job in it; allowed: one JSON object a line");

@@ -23,7 +23,31 @@ int ask(Invocation& invocation, const char* method, const Words& words, std::opt
   return invocation.json ? print_json(*reply) : 0;
 }
 
+/// A verb that is asked of a selection and has no option.
+int ask_plainly(Invocation& invocation, const char* method, const char* synopsis, const char* about) {
+  Options options(invocation, synopsis, about);
+  if (const auto over = options.parse()) return *over;
+  return ask(invocation, method, options.free_words(), std::nullopt);
+}
+
 }  // namespace
+
+int hold(Invocation& invocation) {
+  return ask_plainly(invocation, "hold", "hold SEL...", "Does not start a queued job until it is released.");
+}
+
+int release(Invocation& invocation) {
+  return ask_plainly(invocation, "release", "release SEL...", "Lets a held job start.");
+}
+
+int pause(Invocation& invocation) {
+  return ask_plainly(invocation, "pause", "pause SEL...",
+                     "Stops the whole tree of a running job (SIGSTOP); its time-out stands still.");
+}
+
+int resume(Invocation& invocation) {
+  return ask_plainly(invocation, "resume", "resume SEL...", "Lets a paused job go on.");
+}
 
 int cancel(Invocation& invocation) {
   Options options(invocation, "cancel SEL...",

@@ -14,7 +14,7 @@ namespace {
 using ipc::Json;
 
 constexpr const char* allowed =
-    "allowed: list, add NAME --size N, resize NAME N, close|open|join|terminate NAME";
+    "allowed: list, add NAME --size N, resize NAME N, pause|resume|close|open|join|terminate|remove NAME";
 
 int print_pools(const Json& reply, bool json) {
   std::vector<Row> rows{{"POOL", "KIND", "SIZE", "BUSY", "QUEUED", "STATE"}};
@@ -55,15 +55,17 @@ Result<Json> to_params(std::string_view word, const Words& names,
 
 int pool(Invocation& invocation) {
   std::optional<std::string_view> size;
-  Options options(invocation,
-                  "pool list | add NAME --size N | resize NAME N | close|open|join|terminate NAME",
-                  "Pools of workers. close: refuse new jobs; join: wait until it is closed and empty.");
+  Options options(
+      invocation,
+      "pool list | add NAME --size N | resize NAME N | pause|resume|close|open|join|terminate|remove NAME",
+      "Pools of workers. close: refuse new jobs; join: wait until it is closed and empty.");
   options.value("--size", "N", size, "how many workers");
   if (const auto over = options.parse()) return *over;
   const auto& words = options.free_words();
   const auto word = words.empty() ? std::string_view("list") : words[0];
   bool known = false;
-  for (const std::string_view one : {"list", "add", "resize", "close", "open", "join", "terminate"})
+  for (const std::string_view one :
+       {"list", "add", "resize", "pause", "resume", "close", "open", "join", "terminate", "remove"})
     known |= one == word;
   if (!known) return fail_usage(invocation, "'" + std::string(word) + "' is not known; " + allowed);
   const auto params = to_params(word, words.empty() ? Words{} : Words(words.begin() + 1, words.end()), size);

@@ -45,7 +45,8 @@ Status put_stdin(Json& params, std::string_view from, Reached& daemon, const Inv
 
 int print_ids(const Json& reply, bool json) {
   if (json) return print_json(reply);
-  return print_text(std::to_string(id_of(reply)) + "\n");
+  const std::string first = std::to_string(id_of(reply));
+  return print_text(reply.contains("last_id") ? first + "-" + reply["last_id"].dump() + "\n" : first + "\n");
 }
 
 int wait_and_print(Reached& daemon, std::uint64_t id, const Invocation& invocation) {
@@ -67,6 +68,9 @@ int submit(Invocation& invocation) {
   if (const auto over = options.parse()) return *over;
   auto params = to_params(words, options.free_words());
   if (!params) return fail(invocation, params.error());
+  if (waits && words.array)
+    return fail_usage(invocation,
+                      "--wait is for one job; allowed: --array, then tine wait on the ids that it prints");
 
   auto daemon = reach_daemon(invocation, Autostart::allowed);
   if (daemon.exit_code) return daemon.exit_code;
@@ -81,7 +85,8 @@ int submit(Invocation& invocation) {
     if (!spooled.empty() && daemon.client.is_open()) ::unlink(spooled.c_str());
     return fail(invocation, reply.error());
   }
-  return waits ? wait_and_print(daemon, id_of(*reply), invocation) : print_ids(*reply, invocation.json);
+  if (!waits) return print_ids(*reply, invocation.json);
+  return wait_and_print(daemon, id_of(*reply), invocation);
 }
 
 }  // namespace tine::cmd

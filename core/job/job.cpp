@@ -10,8 +10,8 @@
 namespace tine {
 namespace {
 
-constexpr std::uint8_t spec_version = 1;
-constexpr std::uint8_t outcome_version = 1;
+constexpr std::uint8_t spec_version = 2;
+constexpr std::uint8_t outcome_version = 2;
 
 struct StateName {
   JobState state;
@@ -94,6 +94,65 @@ std::optional<int> signal_from(std::string_view text) {
   return std::nullopt;
 }
 
+namespace {
+
+/// Most jobs have none of these: then they cost one byte.
+bool has_extras(const JobSpec& spec) {
+  return spec.has_conditions() || spec.clean_environment || spec.array_index ||
+         !spec.idempotency_key.empty() || spec.max_output_bytes != no_bound ||
+         spec.max_memory_bytes != no_bound || spec.nice != 0;
+}
+
+void write_extras(ByteWriter& out, const JobSpec& spec) {
+  out.number(spec.not_before);
+  out.number(static_cast<std::uint32_t>(spec.dependencies.size()));
+  for (const auto& dependency : spec.dependencies) {
+    out.number(dependency.after);
+    out.number(dependency.job);
+  }
+  out.number(spec.retries);
+  out.number(spec.retry_delay_s);
+  out.number(spec.backoff);
+  out.number<std::uint8_t>(spec.array_index.has_value());
+  out.number(spec.array_index.value_or(0));
+  out.number(spec.array_id);
+  out.number(spec.array_max);
+  out.string(spec.unique_key);
+  out.number(spec.on_duplicate);
+  out.string(spec.idempotency_key);
+  out.number(spec.slots);
+  out.number(spec.max_output_bytes);
+  out.number(spec.max_memory_bytes);
+  out.number(spec.nice);
+  out.number<std::uint8_t>(spec.clean_environment);
+}
+
+void read_extras(ByteReader& in, JobSpec& spec) {
+  spec.not_before = in.number<Micros>();
+  for (auto count = in.number<std::uint32_t>(); count > 0 && in.ok(); --count) {
+    const auto after = in.number<After>();
+    spec.dependencies.push_back({after, in.number<JobId>()});
+  }
+  spec.retries = in.number<std::uint32_t>();
+  spec.retry_delay_s = in.number<double>();
+  spec.backoff = in.number<double>();
+  const bool has_index = in.number<std::uint8_t>() != 0;
+  const auto index = in.number<std::uint32_t>();
+  if (has_index) spec.array_index = index;
+  spec.array_id = in.number<JobId>();
+  spec.array_max = in.number<std::uint32_t>();
+  spec.unique_key = in.string();
+  spec.on_duplicate = in.number<OnDuplicate>();
+  spec.idempotency_key = in.string();
+  spec.slots = in.number<std::uint32_t>();
+  spec.max_output_bytes = in.number<std::uint64_t>();
+  spec.max_memory_bytes = in.number<std::uint64_t>();
+  spec.nice = in.number<std::int32_t>();
+  spec.clean_environment = in.number<std::uint8_t>() != 0;
+}
+
+}  // namespace
+
 std::string encode(const JobSpec& spec) {
   ByteWriter out;
   out.number(spec_version);
@@ -119,6 +178,8 @@ std::string encode(const JobSpec& spec) {
   out.number(spec.kill_after_s);
   out.string(spec.callback);
   out.number(spec.foreground);
+  out.number<std::uint8_t>(has_extras(spec));
+  if (has_extras(spec)) write_extras(out, spec);
   return out.take();
 }
 
@@ -147,6 +208,7 @@ std::optional<JobSpec> decode_spec(std::string_view bytes) {
   spec.kill_after_s = in.number<double>();
   spec.callback = in.string();
   spec.foreground = in.number<Foreground>();
+  if (in.number<std::uint8_t>() != 0) read_extras(in, spec);
   if (!in.at_end()) return std::nullopt;
   return spec;
 }
@@ -172,6 +234,8 @@ std::string encode(const Outcome& outcome) {
   out.number(outcome.max_rss_bytes);
   out.number(outcome.stdout_bytes);
   out.number(outcome.stderr_bytes);
+  out.number(outcome.stdout_dropped_bytes);
+  out.number(outcome.stderr_dropped_bytes);
   out.number<std::uint8_t>(outcome.stdout_in_file);
   out.number<std::uint8_t>(outcome.stderr_in_file);
   out.string(outcome.stdout_inline);
@@ -201,6 +265,8 @@ std::optional<Outcome> decode_outcome(std::string_view bytes) {
   outcome.max_rss_bytes = in.number<std::uint64_t>();
   outcome.stdout_bytes = in.number<std::uint64_t>();
   outcome.stderr_bytes = in.number<std::uint64_t>();
+  outcome.stdout_dropped_bytes = in.number<std::uint64_t>();
+  outcome.stderr_dropped_bytes = in.number<std::uint64_t>();
   outcome.stdout_in_file = in.number<std::uint8_t>() != 0;
   outcome.stderr_in_file = in.number<std::uint8_t>() != 0;
   outcome.stdout_inline = in.string();

@@ -56,6 +56,23 @@ enum class Foreground : std::uint8_t {
   given_away  ///< the caller's own stdin, stdout and stderr
 };
 
+/// What the other job's end must be (Slurm's words).
+enum class After : std::uint8_t {
+  ok,     ///< succeeded
+  any,    ///< any of the five ends
+  not_ok  ///< any of them but succeeded
+};
+
+struct Dependency {
+  After after = After::ok;
+  JobId job = 0;
+};
+
+/// What becomes of a job whose unique key an unfinished one holds.
+enum class OnDuplicate : std::uint8_t { skip, queue, replace, error };
+
+inline constexpr std::uint64_t no_bound = ~std::uint64_t{0};
+
 /// Everything that a submit fixes. Strings are bytes: they need not be UTF-8.
 struct JobSpec {
   std::string name;
@@ -68,6 +85,7 @@ struct JobSpec {
   std::int32_t priority = 0;      ///< higher first
   std::string workdir = "/";      ///< absolute
   std::uint32_t umask = 022;
+  bool clean_environment = false;              ///< of the base environment it gets PATH alone
   std::vector<std::string> environment_extra;  ///< K=V, laid over the base environment
   std::string stdin_path;                      ///< "": /dev/null. Opened when the job starts
   bool stdin_is_spooled = false;               ///< stdin_path is our own copy, deleted with the job
@@ -76,6 +94,31 @@ struct JobSpec {
   double kill_after_s = 10;  ///< from TERM to KILL
   std::string callback;      ///< a shell string, "": none
   Foreground foreground = Foreground::no;
+
+  // What keeps it waiting, and what binds it to other jobs.
+  Micros not_before = 0;  ///< 0: at once
+  std::vector<Dependency> dependencies;
+  std::uint32_t retries = 0;  ///< attempts after the first, when one failed, timed out or was lost
+  double retry_delay_s = 0;
+  double backoff = 1;                        ///< each further delay is this many times the one before
+  std::optional<std::uint32_t> array_index;  ///< of an element of an array
+  JobId array_id = 0;                        ///< its first element, where at most array_max run at once
+  std::uint32_t array_max = 0;               ///< 0: no bound
+  std::string unique_key;                    ///< of one key at most one job runs at a time, "": none
+  OnDuplicate on_duplicate = OnDuplicate::skip;
+  std::string idempotency_key;  ///< one job for this key as long as it is kept, "": none
+
+  // What it may use.
+  std::uint32_t slots = 1;                    ///< of its pool's size
+  std::uint64_t max_output_bytes = no_bound;  ///< of each stream; the rest is counted and dropped
+  std::uint64_t max_memory_bytes = no_bound;
+  std::int32_t nice = 0;
+
+  /// Whether more than its place in line decides when it starts: the daemon then keeps what it waits for.
+  bool has_conditions() const {
+    return not_before != 0 || !dependencies.empty() || retries > 0 || array_max > 0 || !unique_key.empty() ||
+           slots != 1;
+  }
 };
 
 std::string encode(const JobSpec& spec);
@@ -98,7 +141,8 @@ struct Outcome {
   std::int32_t worker_pid = 0;
   double user_s = 0, system_s = 0;
   std::uint64_t max_rss_bytes = 0;
-  std::uint64_t stdout_bytes = 0, stderr_bytes = 0;     ///< whole sizes
+  std::uint64_t stdout_bytes = 0, stderr_bytes = 0;                  ///< whole sizes
+  std::uint64_t stdout_dropped_bytes = 0, stderr_dropped_bytes = 0;  ///< of these, cut by max_output_bytes
   bool stdout_in_file = false, stderr_in_file = false;  ///< else the whole is in the strings below
   std::string stdout_inline, stderr_inline;
 };

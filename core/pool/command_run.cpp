@@ -75,6 +75,25 @@ void CommandRun::cancel(double kill_after_s) {
 
 void CommandRun::signal(int signal) { ::pidfd_send_signal(spawned_.pidfd.get(), signal, nullptr, 0); }
 
+void CommandRun::pause(bool paused) {
+  if (is_paused_ == paused || ending_ != Ending::none) return;
+  is_paused_ = paused;
+  if (!paused) {
+    if (timeout_left_) timeout_at_ = Clock::now() + *timeout_left_;
+    timeout_left_.reset();
+    return signal_descendants(::getpid(), SIGCONT);
+  }
+  if (timeout_at_) timeout_left_ = *timeout_at_ - Clock::now();
+  timeout_at_.reset();
+  // Who forks while the list is read escapes the first round, not the one in which nobody new is found.
+  for (std::vector<pid_t> before;;) {
+    signal_descendants(::getpid(), SIGSTOP);
+    auto now = descendants_of(::getpid());
+    if (now == before) return;
+    before = std::move(now);
+  }
+}
+
 void CommandRun::read_alive() {
   for (;;) {
     unsigned char signal = 0;

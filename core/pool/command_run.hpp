@@ -30,6 +30,8 @@ class CommandRun {
   /// spec's.
   void cancel(double kill_after_s);
   void signal(int signal);  ///< to the main process
+  /// STOP to the whole tree, and its time-out stands still; or CONT.
+  void pause(bool paused);
   /// The main process has ended (its pidfd is readable): reaps it, kills what is left of its tree, and
   /// judges.
   void finish(Outcome& outcome);
@@ -42,6 +44,8 @@ class CommandRun {
   double kill_after_s_;
   Ending ending_ = Ending::none;
   std::optional<Clock::time_point> timeout_at_, kill_at_;
+  std::optional<Clock::duration> timeout_left_;  ///< of a paused one
+  bool is_paused_ = false;
 };
 
 }  // namespace tine

@@ -51,9 +51,26 @@ struct Guard {
   PreparedEnd timed_out, cancelled;
   Spool* spool = nullptr;
   int alive = -1;
+  timer_t timer{};
+  std::int64_t excused_us = 0;  ///< pauses that the time-out has been moved on by
 } guard;
 
-void on_timeout(int) { guard.timed_out.commit(*guard.spool); }
+void set_timer(timer_t timer, double seconds) {
+  itimerspec when{};
+  when.it_value.tv_sec = static_cast<time_t>(seconds);
+  when.it_value.tv_nsec = static_cast<long>(std::fmod(seconds, 1.0) * 1e9);
+  if (when.it_value.tv_sec == 0 && when.it_value.tv_nsec == 0) when.it_value.tv_nsec = 1;
+  ::timer_settime(timer, 0, &when, nullptr);
+}
+
+void on_timeout(int) {
+  // The timer runs on while this process is stopped: that time does not count.
+  const auto paused = guard.spool->paused_us();
+  if (paused <= guard.excused_us) guard.timed_out.commit(*guard.spool);
+  const auto more = paused - guard.excused_us;
+  guard.excused_us = paused;
+  set_timer(guard.timer, static_cast<double>(more) / 1e6);
+}
 
 void on_alive(int) {
   const int before = errno;
@@ -79,11 +96,9 @@ class Watch {
       event.sigev_notify = SIGEV_SIGNAL;
       event.sigev_signo = timeout_signal;
       armed_ = ::timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0;
-      itimerspec when{};
-      when.it_value.tv_sec = static_cast<time_t>(timeout_s);
-      when.it_value.tv_nsec = static_cast<long>(std::fmod(timeout_s, 1.0) * 1e9);
-      if (when.it_value.tv_sec == 0 && when.it_value.tv_nsec == 0) when.it_value.tv_nsec = 1;
-      if (armed_) ::timer_settime(timer_, 0, &when, nullptr);
+      guard.timer = timer_;
+      guard.excused_us = 0;
+      if (armed_) set_timer(timer_, timeout_s);
     }
     if (alive_ >= 0) {
       ::fcntl(alive_, F_SETOWN, ::getpid());

@@ -32,8 +32,10 @@ std::vector<std::string> job_environment(const StartOrder& order, const JobSpec&
   for (std::size_t at = 0; at < base.size();) {
     const auto end = std::min(base.find('\0', at), base.size());
     // A job submitted from within an array job is not an element of that array.
-    if (const auto entry = base.substr(at, end - at); !entry.starts_with("TINE_ARRAY_INDEX="))
-      environment.put(std::string(entry));
+    const auto entry = base.substr(at, end - at);
+    const bool is_wanted =
+        spec.clean_environment ? entry.starts_with("PATH=") : !entry.starts_with("TINE_ARRAY_INDEX=");
+    if (is_wanted) environment.put(std::string(entry));
     at = end + 1;
   }
   for (const auto& entry : spec.environment_extra) environment.put(entry);
@@ -42,6 +44,7 @@ std::vector<std::string> job_environment(const StartOrder& order, const JobSpec&
     environment.put("TINE_JOB_ID=" + std::to_string(order.job));
     environment.put("TINE_ATTEMPT=" + std::to_string(order.attempt));
   }
+  if (spec.array_index) environment.put("TINE_ARRAY_INDEX=" + std::to_string(*spec.array_index));
   environment.put("TINE_POOL=" + spec.pool);
   environment.put("TINE_SLOT=" + std::to_string(slot));
   return environment.take();

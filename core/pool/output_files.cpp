@@ -44,10 +44,25 @@ bool OutputFiles::take(Stream& stream, const std::string& kept_path, std::string
   return false;
 }
 
-void OutputFiles::collect(Outcome& outcome) {
+/// How many bytes were too many.
+std::uint64_t OutputFiles::cut(const Stream& stream, std::uint64_t bytes_max) {
+  struct stat info {};
+  if (!stream.fd || ::fstat(stream.fd.get(), &info) < 0) return 0;
+  const auto size = static_cast<std::uint64_t>(info.st_size);
+  if (size <= bytes_max || ::ftruncate(stream.fd.get(), static_cast<off_t>(bytes_max)) < 0) return 0;
+  return size - bytes_max;
+}
+
+void OutputFiles::collect(Outcome& outcome, std::uint64_t bytes_max) {
   const std::string kept = state_dir_ + "/output/" + std::to_string(outcome.job);
+  if (bytes_max != no_bound) {
+    outcome.stdout_dropped_bytes += cut(streams_[0], bytes_max);
+    outcome.stderr_dropped_bytes += cut(streams_[1], bytes_max);
+  }
   outcome.stdout_in_file = take(streams_[0], kept + ".out", outcome.stdout_inline, outcome.stdout_bytes);
   outcome.stderr_in_file = take(streams_[1], kept + ".err", outcome.stderr_inline, outcome.stderr_bytes);
+  outcome.stdout_bytes += outcome.stdout_dropped_bytes;
+  outcome.stderr_bytes += outcome.stderr_dropped_bytes;
 }
 
 void OutputFiles::remove() {

@@ -17,8 +17,8 @@ class OutputFiles {
   Status prepare();
   int out() const { return streams_[0].fd.get(); }
   int err() const { return streams_[1].fd.get(); }
-  /// Takes what the job wrote, after its whole tree has gone.
-  void collect(Outcome& outcome);
+  /// Takes what the job wrote, after its whole tree has gone; of each stream at most `bytes_max`.
+  void collect(Outcome& outcome, std::uint64_t bytes_max = no_bound);
   void remove();
 
  private:
@@ -26,6 +26,7 @@ class OutputFiles {
     std::string path;
     UniqueFd fd;
   };
+  static std::uint64_t cut(const Stream& stream, std::uint64_t bytes_max);
   bool take(Stream& stream, const std::string& kept_path, std::string& inline_bytes, std::uint64_t& size);
   std::string state_dir_;
   Stream streams_[2];

@@ -19,7 +19,7 @@ namespace tine {
 namespace {
 
 constexpr std::uint64_t spool_magic = 0x6c6f6f7073656e74;  // "tnespool"
-constexpr std::uint32_t spool_version = 2;
+constexpr std::uint32_t spool_version = 3;
 constexpr std::size_t places_max = 16;
 
 /// One exit record. `seq` is stored last: a place is complete or does not count.
@@ -47,6 +47,12 @@ std::uint64_t with_state(std::uint64_t word, Spool::OfferState state) {
 std::string folder_of(const std::string& state_dir) { return state_dir + "/spool"; }
 std::string beside(const std::string& path, std::uint64_t seq) { return path + "." + std::to_string(seq); }
 
+std::int64_t monotonic_us() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * INT64_C(1'000'000) + now.tv_nsec / 1000;
+}
+
 /// Copies into a fixed field, always ended by NUL.
 template <std::size_t N>
 void put(char (&field)[N], const std::string& text) {
@@ -69,6 +75,8 @@ struct Spool::Layout {
   std::atomic<std::uint32_t> attempt;  ///< of the offer; written by the daemon before the word
   std::atomic<std::int32_t> session;   ///< 0: none; stored after its start
   std::atomic<std::uint64_t> session_start_ticks;
+  std::atomic<std::int64_t> paused_since_us;  ///< CLOCK_MONOTONIC, 0: it is not
+  std::atomic<std::int64_t> paused_before_us;
   alignas(64) std::atomic<std::uint64_t> stored;  ///< records up to this seq are in the store
   alignas(4096) Place places[places_max];
 };
@@ -142,6 +150,8 @@ bool Spool::begin(JobId job, std::uint32_t attempt) {
   auto word = layout_->offer.load(std::memory_order_acquire);
   if (state_in(word) != OfferState::offered || job_in(word) != job) return false;
   if (layout_->attempt.load(std::memory_order_relaxed) != attempt) return false;
+  layout_->paused_since_us.store(0);
+  layout_->paused_before_us.store(0);
   return layout_->offer.compare_exchange_strong(word, with_state(word, OfferState::begun),
                                                 std::memory_order_acq_rel);
 }
@@ -164,6 +174,19 @@ void Spool::set_session(const ProcessId& leader) {
   layout_->session.store(0, std::memory_order_release);
   layout_->session_start_ticks.store(leader.start_ticks, std::memory_order_release);
   layout_->session.store(leader.pid, std::memory_order_release);
+}
+
+void Spool::pause_clock(bool paused) {
+  if (paused) return layout_->paused_since_us.store(monotonic_us());
+  const auto since = layout_->paused_since_us.load();
+  if (since == 0) return;
+  layout_->paused_before_us += monotonic_us() - since;
+  layout_->paused_since_us.store(0);
+}
+
+std::int64_t Spool::paused_us() const noexcept {
+  const auto since = layout_->paused_since_us.load();
+  return layout_->paused_before_us.load() + (since == 0 ? 0 : monotonic_us() - since);
 }
 
 ProcessId Spool::session() const {

@@ -51,6 +51,11 @@ class Spool {
   bool recall(JobId job);  ///< daemon: offered -> recalled; false: the worker has begun it
   void clear_offer();      ///< worker, after its record is complete; a recalled word becomes idle
 
+  /// daemon: the function that runs is stopped, or goes on. begin() clears it.
+  void pause_clock(bool paused);
+  /// worker: how long it has been stopped, in microseconds; for its time-out.
+  std::int64_t paused_us() const noexcept;
+
   /// worker: the session of the command that it has begun, for who cleans up after its death. {}: none.
   void set_session(const ProcessId& leader);
   ProcessId session() const;

@@ -20,6 +20,7 @@
 #include "core/pool/function_call.hpp"
 #include "core/pool/job_environment.hpp"
 #include "core/pool/output_files.hpp"
+#include "core/pool/output_pump.hpp"
 #include "core/pool/spool.hpp"
 #include "core/process/process_tree.hpp"
 
@@ -56,6 +57,8 @@ class WorkerLoop {
     Outcome outcome;
     OrderKind kind;
     bool captured;
+    std::uint64_t output_max;
+    std::vector<OutputPump> pumps;  ///< stdout's and stderr's, where the output is bounded
   };
 
   bool is_done() const {
@@ -81,7 +84,7 @@ class WorkerLoop {
   }
 
   void step() {
-    pollfd watched[3];
+    pollfd watched[5];
     nfds_t count = 0;
     const int link_at = link_.is_open() ? static_cast<int>(count) : -1;
     if (link_.is_open())
@@ -90,10 +93,15 @@ class WorkerLoop {
     if (running_) watched[count++] = {running_->command->pidfd(), POLLIN, 0};
     const int alive_at = running_ && running_->command->alive_fd() >= 0 ? static_cast<int>(count) : -1;
     if (alive_at >= 0) watched[count++] = {running_->command->alive_fd(), POLLIN, 0};
+    if (running_)
+      for (const OutputPump& pump : running_->pumps)
+        if (pump.fd() >= 0) watched[count++] = {pump.fd(), POLLIN, 0};
     const int ready = ::poll(watched, count, wait_ms());
     if (ready < 0 && errno != EINTR) ::_exit(1);
     if (::getppid() != zygote_) leaving_ = true;
     if (ready > 0 && alive_at >= 0 && watched[alive_at].revents) running_->command->read_alive();
+    if (running_ && ready > 0)
+      for (OutputPump& pump : running_->pumps) pump.pump();
     if (running_) running_->command->tick();
     if (ready > 0 && link_at >= 0 && watched[link_at].revents) link_.serve(watched[link_at].revents);
     take_frames();
@@ -129,6 +137,12 @@ class WorkerLoop {
         case FrameType::signal: {
           const auto job = in.number<JobId>();
           if (running_ && running_->outcome.job == job) running_->command->signal(in.number<std::int32_t>());
+          break;
+        }
+        case FrameType::pause: {
+          const auto job = in.number<JobId>();
+          if (running_ && running_->outcome.job == job)
+            running_->command->pause(in.number<std::uint8_t>() != 0);
           break;
         }
         case FrameType::stored:
@@ -211,14 +225,24 @@ class WorkerLoop {
     command.in = own_in.get();
     command.out = given_away ? descriptors[1].get() : captured ? output_.out() : null_.get();
     command.err = given_away ? descriptors[2].get() : captured ? output_.err() : null_.get();
+    std::vector<OutputPump> pumps;
+    if (captured && spec.max_output_bytes != no_bound && spec.kind == JobKind::command) {
+      if (auto status = bound_output(command, spec.max_output_bytes, pumps); !status) {
+        fail_to_start(outcome, {126, "OutputFailed", status.error().message()});
+        return record(order.kind, outcome);
+      }
+    }
     command.environment = job_environment(order, spec, context_.setup.socket_path, context_.seat.slot);
     if (spec.kind == JobKind::function) return call(order, spec, command, alive, captured, outcome);
     command.argv = spec.argv;
     command.workdir = spec.workdir;
     command.umask = static_cast<mode_t>(spec.umask);
     command.open_files_soft = context_.setup.open_files_soft;
+    command.max_memory_bytes = spec.max_memory_bytes;
+    command.nice = spec.nice;
     ExecFailure failure;
     auto spawned = spawn_command(command, failure);
+    for (OutputPump& pump : pumps) pump.close_write_end();
     if (!spawned) failure = {126, "ForkFailed", spawned.error().message()};
     if (!spawned || spawned->pid < 0) {
       fail_to_start(outcome, failure);
@@ -228,7 +252,18 @@ class WorkerLoop {
     failpoint("worker.execd");
     auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), spec.timeout_s,
                                             spec.kill_after_s);
-    running_.emplace(Running{std::move(run), std::move(outcome), order.kind, captured});
+    running_.emplace(Running{std::move(run), std::move(outcome), order.kind, captured, spec.max_output_bytes,
+                             std::move(pumps)});
+  }
+
+  static Status bound_output(Command& command, std::uint64_t bytes_max, std::vector<OutputPump>& pumps) {
+    for (int* stream : {&command.out, &command.err}) {
+      auto pump = OutputPump::make(*stream, bytes_max);
+      if (!pump) return pump.error();
+      *stream = pump->write_end();
+      pumps.push_back(std::move(*pump));
+    }
+    return ok();
   }
 
   Result<UniqueFd> open_stdin(const StartOrder& order, const JobSpec& spec,
@@ -256,7 +291,7 @@ class WorkerLoop {
     }
     call_function(*function, spec, {command.environment, command.in, command.out, command.err, alive.get()},
                   *spool_, outcome);
-    if (captured) output_.collect(outcome);
+    if (captured) output_.collect(outcome, spec.max_output_bytes);
     record(order.kind, outcome);
   }
 
@@ -273,7 +308,12 @@ class WorkerLoop {
     Running ended = std::move(*running_);
     ended.command->finish(ended.outcome);
     running_.reset();
-    if (ended.captured) output_.collect(ended.outcome);
+    for (OutputPump& pump : ended.pumps) pump.pump();
+    if (!ended.pumps.empty()) {
+      ended.outcome.stdout_dropped_bytes = ended.pumps[0].dropped_bytes();
+      ended.outcome.stderr_dropped_bytes = ended.pumps[1].dropped_bytes();
+    }
+    if (ended.captured) output_.collect(ended.outcome, ended.output_max);
     record(ended.kind, ended.outcome);
   }
 

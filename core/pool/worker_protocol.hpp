@@ -26,6 +26,7 @@ enum class FrameType : std::uint8_t {
   signal = 12,  ///< u64 job, i32 signal: to the main process
   stored = 13,  ///< u64 seq: every record up to it is in the store, its place may be used again
   serve_calls = 15,  ///< CallDuty, with 3 descriptors of its ring, and the caller's stderr if there is one
+  pause = 16,        ///< u64 job, u8 paused: STOP to its tree, its time-out stands still; or CONT
   leave = 14,        ///< empty: end when idle and every record is stored
   // daemon -> zygote
   setup = 20,        ///< ZygoteSetup; first frame

@@ -20,7 +20,7 @@ extern char** environ;
 namespace tine {
 namespace {
 
-enum class Step : int { none, workdir, exec };
+enum class Step : int { none, workdir, limits, exec };
 
 /// All that the child touches, made before the vfork: it must not allocate in the memory it borrows.
 struct Launch {
@@ -32,6 +32,8 @@ struct Launch {
   mode_t umask;
   int descriptors[3];
   rlimit open_files;
+  rlimit memory;
+  int nice;
   volatile Step failed_step = Step::none;
   volatile int failed_errno = 0;
 };
@@ -84,6 +86,13 @@ bool place_descriptors(Launch& launch) {
     launch.failed_step = placed ? Step::workdir : Step::exec;
     ::_exit(126);
   }
+  if ((launch.memory.rlim_cur != RLIM_INFINITY && ::setrlimit(RLIMIT_DATA, &launch.memory) < 0) ||
+      (launch.nice != 0 &&
+       ::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + launch.nice) < 0)) {
+    launch.failed_errno = errno;
+    launch.failed_step = Step::limits;
+    ::_exit(126);
+  }
   // glibc's own two signals: its posix_spawn leaves them ignored, and its signal() refuses to touch them.
   const struct {
     void (*handler)(int);
@@ -119,6 +128,10 @@ ExecFailure judge(const Launch& launch, const Command& command) {
   const std::string why = std::strerror(error);
   if (launch.failed_step == Step::workdir)
     return {126, "WorkdirGone", "workdir " + command.workdir + ": " + why};
+  if (launch.failed_step == Step::limits)
+    return {
+        126, "LimitRefused",
+        "nice " + std::to_string(command.nice) + ", max_memory: " + why + "; a lower nice needs privileges"};
   if (error == ENOENT) return {127, "CommandNotFound", "command not found: " + command.argv[0]};
   return {126, "ExecFailed", command.argv[0] + ": " + why};
 }
@@ -147,6 +160,10 @@ Result<Spawned> spawn_command(const Command& command, ExecFailure& failure) {
   ::getrlimit(RLIMIT_NOFILE, &launch.open_files);
   if (command.open_files_soft > 0)
     launch.open_files.rlim_cur = std::min<rlim_t>(command.open_files_soft, launch.open_files.rlim_max);
+
+  launch.memory.rlim_cur = launch.memory.rlim_max =
+      command.max_memory_bytes == ~std::uint64_t{0} ? RLIM_INFINITY : command.max_memory_bytes;
+  launch.nice = command.nice;
 
   const pid_t pid = launch_child(launch);
   if (pid < 0) return errno_error("fork");

@@ -15,7 +15,11 @@ struct Command {
   std::vector<std::string> environment;  ///< K=V; PATH in it is where the command is looked for
   std::string workdir;
   mode_t umask = 022;
-  int in = -1, out = -1, err = -1;    ///< become 0, 1 and 2; nothing else is handed on
+  int in = -1, out = -1, err = -1;  ///< become 0, 1 and 2; nothing else is handed on
+  /// Of private memory, in each process by itself: RLIMIT_DATA, which leaves alone who only reserves
+  /// addresses.
+  std::uint64_t max_memory_bytes = ~std::uint64_t{0};
+  int nice = 0;  ///< on top of the caller's
   std::uint64_t open_files_soft = 0;  ///< the soft limit of descriptors, 0: as it is
 };
 

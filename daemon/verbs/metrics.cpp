@@ -48,7 +48,9 @@ double cpu_seconds() {
 void add_jobs(const Services& services, Json& families) {
   auto counts = services.jobs.counts();
   for (const auto& [name, pool] : services.jobs.pools()) {
-    counts[JobState::queued] += pool->queued;
+    counts[JobState::waiting] += pool->waiting;
+    counts[JobState::held] += pool->held;
+    counts[JobState::queued] += pool->queued - pool->waiting - pool->held;
     counts[JobState::running] += pool->running;
   }
   Family jobs("tine_jobs", "gauge", "Jobs that the store keeps, by state.");
@@ -73,7 +75,7 @@ void add_pools(const Services& services, Json& families) {
     const Json labels{{"pool", name}};
     size.add(pool->size, labels);
     busy.add(pool->running, labels);
-    queued.add(pool->queued, labels);
+    queued.add(pool->queued - pool->waiting - pool->held, labels);
     open.add(pool->is_open ? 1 : 0, labels);
   }
   for (auto* family : {&size, &busy, &queued, &open}) families.push_back(family->take());

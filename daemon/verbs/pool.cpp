@@ -37,6 +37,12 @@ Answer after(const std::function<void(Done)>& begin) {
   return ipc::OrderedJson::object();
 }
 
+Answer set_paused(Call& call, bool paused) {
+  auto pool = named_pool(call);
+  if (!pool) return pool.error();
+  return after([&](Done done) { call.services.jobs.set_paused(**pool, paused, std::move(done)); });
+}
+
 Answer set_open(Call& call, bool open) {
   auto pool = named_pool(call);
   if (!pool) return pool.error();
@@ -84,6 +90,15 @@ Answer pool_resize(Call& call) {
 
 Answer pool_close(Call& call) { return set_open(call, false); }
 Answer pool_open(Call& call) { return set_open(call, true); }
+
+Answer pool_pause(Call& call) { return set_paused(call, true); }
+Answer pool_resume(Call& call) { return set_paused(call, false); }
+
+Answer pool_remove(Call& call) {
+  auto pool = named_pool(call);
+  if (!pool) return pool.error();
+  return after([&](Done done) { call.services.jobs.remove_pool(**pool, std::move(done)); });
+}
 
 Answer pool_join(Call& call) {
   auto pool = named_pool(call);

@@ -74,7 +74,7 @@ bool live_state_matches(const Jobs& jobs, const ipc::JobRow& row, std::optional<
   if (!wanted) return true;
   const LiveJob* job = jobs.find(row.id);
   if (!job) return row.state == *wanted;
-  return (job->worker ? JobState::running : JobState::queued) == *wanted;
+  return jobs.state_of(*job) == *wanted;
 }
 
 }  // namespace

@@ -50,14 +50,16 @@ Answer status(Call& call) {
   std::map<JobState, std::uint64_t> counts = services.jobs.counts();
   ipc::OrderedJson pools = ipc::OrderedJson::array();
   for (const auto& [name, pool] : services.jobs.pools()) {
-    counts[JobState::queued] += pool->queued;
+    counts[JobState::waiting] += pool->waiting;
+    counts[JobState::held] += pool->held;
+    counts[JobState::queued] += pool->queued - pool->waiting - pool->held;
     counts[JobState::running] += pool->running;
     pools.push_back({{"name", name},
                      {"kind", "process"},
                      {"size", pool->size},
-                     {"busy", pool->running},
+                     {"busy", pool->slots_used},
                      {"queued", pool->queued},
-                     {"state", pool->is_open ? "open" : "closed"},
+                     {"state", pool->state()},
                      {"workers", workers_of(*pool)}});
   }
   answer["pools"] = std::move(pools);

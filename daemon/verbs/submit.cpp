@@ -9,9 +9,9 @@ namespace {
 
 using Ids = Result<std::vector<JobId>>;
 
-Ids store_jobs(Call& call, std::vector<JobSpec> specs, const std::string& environment) {
+Ids store_jobs(Call& call, std::vector<ipc::Submission> submissions, const std::string& environment) {
   return park_for<Ids>([&](std::function<void(Ids)> done) {
-    call.services.jobs.submit(std::move(specs), environment, std::move(done));
+    call.services.jobs.submit(std::move(submissions), environment, std::move(done));
   });
 }
 
@@ -21,12 +21,18 @@ Result<JobId> begin(Call& call) {
   if (!context) return context.error();
   auto spec = ipc::spec_from(call.params, *context, "", {"environment", "cwd", "umask", "descriptors"});
   if (!spec) return spec.error();
+  if (!spec->unique_key.empty() && spec->on_duplicate == OnDuplicate::skip)
+    spec->on_duplicate = OnDuplicate::error;  // the foreground cannot be another one's
+  if (!spec->idempotency_key.empty())
+    return make_error(Errc::usage, "idempotency_key: run is asked for once; allowed: with submit and batch");
   const bool has_caller = !call.descriptors.empty();
   if (has_caller)
     spec->foreground = call.descriptors.size() == 4 ? Foreground::given_away : Foreground::captured;
   Jobs& jobs = call.services.jobs;
   const Ids ids = park_for<Ids>([&](std::function<void(Ids)> done) {
-    jobs.submit({std::move(*spec)}, context->environment, [&, done](Ids stored) {
+    ipc::Submission alone;
+    alone.spec = std::move(*spec);
+    jobs.submit({std::move(alone)}, context->environment, [&, done](Ids stored) {
       // Before anything else runs on this thread: the order must not go out without the caller's descriptors.
       if (stored && has_caller) jobs.attach(stored->front(), std::move(call.descriptors));
       done(std::move(stored));
@@ -38,7 +44,7 @@ Result<JobId> begin(Call& call) {
 }
 
 /// One that an earlier daemon took in: its caller is back.
-Result<JobId> resume(Call& call) {
+Result<JobId> take_up(Call& call) {
   auto id = ipc::unsigned_field(call.params, "resume", 0, INT64_MAX);
   if (!id) return id.error();
   auto rows = read_rows(call.services, {*id});
@@ -80,11 +86,17 @@ Answer follow(Call& call, JobId id, bool has_caller) {
 Answer submit(Call& call) {
   auto context = ipc::submit_context_from(call.params);
   if (!context) return context.error();
-  auto spec = ipc::spec_from(call.params, *context, "", {"environment", "cwd", "umask"});
-  if (!spec) return spec.error();
-  auto ids = store_jobs(call, {std::move(*spec)}, context->environment);
+  auto submission = ipc::submission_from(call.params, *context, "", {"environment", "cwd", "umask"});
+  if (!submission) return submission.error();
+  if (!submission->after_names.empty())
+    return make_error(Errc::usage,
+                      "after: \"" + submission->after_names[0] + "\" is no id; a name is allowed in a batch");
+  const bool is_array = submission->array.has_value();
+  auto ids = store_jobs(call, {std::move(*submission)}, context->environment);
   if (!ids) return ids.error();
-  return ipc::OrderedJson{{"id", ids->front()}};
+  ipc::OrderedJson answer{{"id", ids->front()}};
+  if (is_array) answer["last_id"] = ids->back();
+  return answer;
 }
 
 Answer batch(Call& call) {
@@ -93,14 +105,14 @@ Answer batch(Call& call) {
   const auto jobs = call.params.find("jobs");
   if (jobs == call.params.end() || !jobs->is_array() || jobs->empty())
     return make_error(Errc::usage, "jobs: must be a non-empty array of jobs");
-  std::vector<JobSpec> specs;
-  specs.reserve(jobs->size());
+  std::vector<ipc::Submission> submissions;
+  submissions.reserve(jobs->size());
   for (std::size_t i = 0; i < jobs->size(); ++i) {
-    auto spec = ipc::spec_from((*jobs)[i], *context, "line " + std::to_string(i + 1) + ": ");
-    if (!spec) return spec.error();
-    specs.push_back(std::move(*spec));
+    auto submission = ipc::submission_from((*jobs)[i], *context, "line " + std::to_string(i + 1) + ": ");
+    if (!submission) return submission.error();
+    submissions.push_back(std::move(*submission));
   }
-  auto ids = store_jobs(call, std::move(specs), context->environment);
+  auto ids = store_jobs(call, std::move(submissions), context->environment);
   if (!ids) return ids.error();
   return ipc::OrderedJson{{"ids", *ids}};
 }
@@ -114,7 +126,7 @@ Answer run(Call& call) {
   const auto named = call.params.find("descriptors");
   if ((named == call.params.end() ? 0 : named->size()) != sent)
     return make_error(Errc::usage, "descriptors: names and descriptors differ in number");
-  const auto id = call.params.contains("resume") ? resume(call) : begin(call);
+  const auto id = call.params.contains("resume") ? take_up(call) : begin(call);
   if (!id) return id.error();
   return follow(call, *id, sent > 0);
 }

@@ -26,6 +26,22 @@ JobSpec full_spec() {
   spec.kill_after_s = 0;
   spec.callback = "cat";
   spec.foreground = tine::Foreground::given_away;
+  spec.not_before = 5;
+  spec.dependencies = {{After::not_ok, 7}, {After::any, 8}};
+  spec.retries = 3;
+  spec.retry_delay_s = 0.5;
+  spec.backoff = 2;
+  spec.array_index = 0;
+  spec.array_id = 9;
+  spec.array_max = 4;
+  spec.unique_key = "u";
+  spec.on_duplicate = OnDuplicate::replace;
+  spec.idempotency_key = "i";
+  spec.slots = 2;
+  spec.max_output_bytes = 10;
+  spec.max_memory_bytes = 20;
+  spec.nice = -5;
+  spec.clean_environment = true;
   return spec;
 }
 
@@ -43,6 +59,11 @@ TEST_CASE("job spec: every field survives its bytes") {
   CHECK(read->labels == spec.labels);
   CHECK(read->timeout_s == 1.5);
   CHECK(read->kill_after_s == 0);
+  CHECK(encode(*read) == encode(spec));
+  CHECK(read->dependencies.size() == 2);
+  CHECK(read->array_index == 0u);
+  CHECK(read->nice == -5);
+  CHECK(read->has_conditions());
   CHECK(read->foreground == tine::Foreground::given_away);
   CHECK(encode(*read) == encode(spec));
 }

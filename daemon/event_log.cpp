@@ -1,0 +1,57 @@
+#include "daemon/event_log.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <utility>
+
+#include "core/base/clock.hpp"
+
+namespace tine {
+namespace {
+
+/// Jobs that end sooner take their start along to the disk.
+constexpr auto gather_for = std::chrono::milliseconds(10);
+
+}  // namespace
+
+void EventLog::note(std::string type, JobId job, std::string detail) {
+  told_.push_back({{0, now_micros(), std::move(type), job, std::move(detail)}, 0});
+  store_soon();
+}
+
+void EventLog::note_start(JobId job, std::uint32_t attempt, Micros time) {
+  told_.push_back({{0, time, "", job, ""}, attempt});
+  store_soon();
+}
+
+std::vector<EventLog::Told> EventLog::take() { return std::exchange(told_, {}); }
+
+Status EventLog::write(JobTable& table, const std::vector<Told>& told) {
+  for (const auto& [event, attempt] : told)
+    if (auto status = attempt ? table.add_start(event.job, attempt, event.time) : table.add_event(event);
+        !status)
+      return status;
+  return ok();
+}
+
+void EventLog::stored() {
+  for (Bell* bell : followers_) bell->ring();
+}
+
+void EventLog::store_soon() {
+  if (std::exchange(is_armed_, true)) return;
+  timer_.expires_after(gather_for);
+  timer_.async_wait([this](const std::error_code& error) {
+    is_armed_ = false;
+    if (error || told_.empty()) return;
+    auto told = std::make_shared<std::vector<Told>>(take());
+    store_.submit([told](JobTable& table) { return write(table, *told); },
+                  [this](Status status) {
+                    if (!status) spdlog::error("events are missing: {}", status.error().message());
+                    stored();
+                  });
+  });
+}
+
+}  // namespace tine

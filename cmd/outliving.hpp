@@ -8,7 +8,8 @@ namespace tine::cmd {
 
 /// Asks, and asks again when tined goes away before the answer and is back within `redial_for`.
 /// `params` is called for each asking; `on_notification` gets what comes before the answer, and ends the
-/// asking with its error; `on_quiet` is called several times a second meanwhile.  Errors: Errc::unavailable; what the daemon says.
+/// asking with its error; `on_quiet` is called several times a second meanwhile.  Errors: Errc::unavailable;
+/// what the daemon says.
 Result<ipc::Json> ask_outliving(Reached& daemon, std::string_view method,
                                 const std::function<ipc::Json()>& params,
                                 const std::function<Status(ipc::Json&)>& on_notification = {},

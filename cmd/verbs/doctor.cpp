@@ -75,7 +75,7 @@ Look look_at_store(const std::string& state_dir, const std::string& socket, bool
   Look look{"store", state_dir + "/jobs.db", "none yet", ""};
   struct stat about {};
   if (::stat(look.name.c_str(), &about) < 0) return look;
-  look.trouble = trouble_of(look.name, S_IFREG, 0600);
+  look.trouble = trouble_of(look.name, S_IFREG, 0644);  // the folder keeps others out
   if (!look.trouble.empty()) return look;
   look.good = std::to_string(about.st_size) + " bytes";
   UniqueFd file(::open(look.name.c_str(), O_RDONLY | O_CLOEXEC));

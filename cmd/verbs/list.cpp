@@ -181,7 +181,7 @@ int list(Invocation& invocation) {
 
   auto daemon = reach_daemon(invocation, Autostart::allowed);
   if (daemon.exit_code) return daemon.exit_code;
-  std::vector<Row> rows{{}};
+  std::vector<Row> rows(1);
   for (const auto* column : *chosen) rows[0].emplace_back(column->head);
   for (bool more = true; more;) {
     const auto page = daemon.client.call("list", *params);

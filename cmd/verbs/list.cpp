@@ -84,7 +84,8 @@ std::string exit_of(const Json& job) {
 
 std::string labels_of(const Json& job) {
   std::string text;
-  for (const auto& [key, value] : job.value("labels", Json::object()).items())
+  const auto labels = job.value("labels", Json::object());  // items() would not keep it alive
+  for (const auto& [key, value] : labels.items())
     text += (text.empty() ? "" : ",") + key + "=" + text_of(value);
   return text.empty() ? "-" : text;
 }

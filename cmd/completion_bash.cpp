@@ -10,7 +10,7 @@ constexpr const char* engine = R"SH(
 _tine_ask() {  # VERB...: rows without their head; a daemon is asked, never started
   TINE_AUTOSTART=0 command "${tine[@]}" "$@" --no-autostart 2>/dev/null | {
     read -r _ || return 0
-    while read -r word _; do printf '%s\n' "$word"; done
+    while IFS=' ' read -r word _; do printf '%s\n' "$word"; done
   }
 }
 

@@ -90,6 +90,7 @@ int serve(const Options& options) {
   if (!socket) return fail(socket.error());
   auto lock = take_state_dir(*state_dir);
   if (!lock) return fail(lock.error());
+  ::umask(077);  // of what is ours; a job has its submitter's
   start_log(options.log_level, options.log_format, options.ready_fd >= 0 ? *state_dir + "/tined.log" : "");
   DaemonOptions daemon{*state_dir, *socket, raise_open_files(), [&] {
                          notify_service_manager("READY=1");

@@ -55,7 +55,7 @@ TEST_CASE("umask: whatever it is the state is private, and the job has the submi
     CHECK(mode_of(daemon.path("state")) == 0700);
     CHECK(mode_of(daemon.socket()) == 0600);
     CHECK(mode_of(daemon.path("made")) == (mask == "000" ? 0666 : 0600));
-    CHECK(daemon.sh("find state -type f -perm /022").out == "");
+    CHECK(daemon.sh("find state -type f -perm /077").out == "");
   }
 }
 

@@ -82,7 +82,7 @@ TEST_CASE("map --halt: an input that has no end is left") {
 
 TEST_CASE("batch --wait --halt soon: what runs goes on, the rest is cancelled") {
   TestDaemon daemon;
-  const auto jobs = marking_jobs(daemon, {"0", "1", "bad", "0", "0", "0"});
+  const auto jobs = marking_jobs(daemon, {"0", "1", "bad", "3", "3", "0"});
 
   const auto finished = daemon.tine({"batch", "--wait", "--halt", "soon,fail=1", "-"}, jobs);
 
@@ -96,7 +96,7 @@ TEST_CASE("batch --wait --halt soon: what runs goes on, the rest is cancelled") 
 
 TEST_CASE("batch --wait --halt now: all end, and none is started by the end of another") {
   TestDaemon daemon;
-  const auto jobs = marking_jobs(daemon, {"600", "bad", "0.1", "0.1", "0.1", "0.1", "0.1", "0.1"});
+  const auto jobs = marking_jobs(daemon, {"600", "bad", "5", "5", "5", "5", "5", "5"});
 
   const auto finished = daemon.tine({"batch", "--wait", "--halt", "now,fail=1", "-"}, jobs);
 

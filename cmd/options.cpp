@@ -169,10 +169,19 @@ Status Options::scan(Scan& scan) {
 }
 
 std::optional<int> Options::parse() {
+  if (invocation_.describe) return describe(*invocation_.describe), 0;
   Scan found{invocation_.words};
   if (const auto scanned = scan(found); !scanned) return fail(invocation_, scanned.error());
   if (found.asks_for_help) return print_text(help());
   return std::nullopt;
+}
+
+void Options::describe(VerbText& text) const {
+  text.synopsis = synopsis_;
+  text.about = about_;
+  for (const auto& definition : definitions_)
+    text.options.push_back(
+        {definition.names, definition.placeholder ? definition.placeholder : "", definition.help});
 }
 
 std::string Options::help() const {

@@ -12,6 +12,17 @@ namespace tine::cmd {
 
 using Words = std::vector<std::string_view>;  ///< into argv, which outlives all
 
+/// A verb as its --help tells it: for the completions and the manual.
+struct VerbText {
+  struct Option {
+    std::string names;        ///< "-n,--name"
+    std::string placeholder;  ///< "": a flag
+    std::string help;
+  };
+  std::string name, synopsis, about;
+  std::vector<Option> options;
+};
+
 /// What was asked for, before the verb has looked at its own options.
 struct Invocation {
   std::string verb;       ///< as the user typed it; with its subcommand ("pool add") once that is known
@@ -20,6 +31,7 @@ struct Invocation {
   std::string state_dir;  ///< --state-dir, "": not given
   bool json = false;
   bool may_autostart = true;
+  VerbText* describe = nullptr;  ///< fill this in, and do nothing else
 };
 
 /// Takes the options that go before the verb off `words`, then the verb. An exit code: that was all
@@ -67,6 +79,7 @@ class Options {
   Status scan_short(Scan& scan, std::string_view word);
   static void take(const Definition& definition, std::string_view value);
   std::string help() const;
+  void describe(VerbText& text) const;
   Error unknown(std::string_view name) const;
 
   Invocation& invocation_;

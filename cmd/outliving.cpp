@@ -10,10 +10,20 @@ namespace {
 using ipc::Json;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds quiet_every{200};
+
 Result<Json> ask(ipc::Client& client, std::string_view method, const Json& params,
-                 const std::function<Status(Json&)>& on_notification, bool& heard) {
+                 const std::function<Status(Json&)>& on_notification, const std::function<void()>& on_quiet,
+                 bool& heard) {
   if (const auto sent = client.send(method, params.dump()); !sent) return sent.error();
   for (;;) {
+    while (on_quiet && !client.has_line()) {
+      pollfd readable{client.descriptor(), POLLIN, 0};
+      const int ready = ::poll(&readable, 1, static_cast<int>(quiet_every.count()));
+      on_quiet();
+      if (ready <= 0) continue;
+      if (auto received = client.receive(); !received) return received.error();
+    }
     auto message = client.next_message();
     if (!message) return message.error();
     heard = true;
@@ -26,12 +36,13 @@ Result<Json> ask(ipc::Client& client, std::string_view method, const Json& param
 }  // namespace
 
 Result<Json> ask_outliving(Reached& daemon, std::string_view method, const std::function<Json()>& params,
-                           const std::function<Status(Json&)>& on_notification) {
+                           const std::function<Status(Json&)>& on_notification,
+                           const std::function<void()>& on_quiet) {
   // A tined that accepts and dies again and again is as good as none: only a message moves the deadline.
   std::optional<Clock::time_point> deadline;
   for (;;) {
     bool heard = false;
-    auto answer = ask(daemon.client, method, params(), on_notification, heard);
+    auto answer = ask(daemon.client, method, params(), on_notification, on_quiet, heard);
     if (answer || daemon.client.is_open()) return answer;
     heard = heard || daemon.client.daemon_pid() != 0;
     if (heard || !deadline) deadline = Clock::now() + redial_for;

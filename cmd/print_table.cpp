@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cmd/terminal.hpp"
+
 namespace tine::cmd {
 namespace {
 
@@ -26,10 +28,14 @@ std::string table(const std::vector<Row>& rows) {
     widths.resize(std::max(widths.size(), row.size()));
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
   }
+  const bool is_coloured = may_colour();
+  const auto state_column =
+      rows.empty() ? 0 : std::find(rows[0].begin(), rows[0].end(), "STATE") - rows[0].begin();
   std::string text;
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) {
-      text += harmless(row[i]);
+      const bool is_state = is_coloured && static_cast<std::ptrdiff_t>(i) == state_column;
+      text += coloured_state(harmless(row[i]), row[i], is_state);
       if (i + 1 < row.size()) text.append(widths[i] - width(row[i]) + 2, ' ');
     }
     text += '\n';

@@ -10,6 +10,7 @@
 #include "cmd/daemonize.hpp"
 #include "cmd/standard_descriptors.hpp"
 #include "cmd/tined_log.hpp"
+#include "cmd/tined_manual.hpp"
 #include "core/base/limits.hpp"
 #include "core/process/zygote.hpp"
 #include "daemon/daemon.hpp"
@@ -24,7 +25,7 @@ struct Options {
   std::string config, socket, state_dir, log_level = "info", log_format = "text";
   std::uint32_t workers = 0;
   int ready_fd = -1;
-  bool daemonize = false, init = false, check_config = false;
+  bool daemonize = false, init = false, check_config = false, manual = false;
 };
 
 int fail(const Error& error) {
@@ -45,6 +46,7 @@ void describe(CLI::App& app, Options& options) {
   app.add_flag("-d,--daemonize", options.daemonize, "start in the background; back when clients can connect");
   app.add_flag("--init", options.init, "be a container's PID 1 and run tined as a child");
   app.add_flag("--check-config", options.check_config, "read the configuration, say what is wrong, and end");
+  app.add_flag("--manual", options.manual, "print tined(8), for the build")->group("");
   app.set_version_flag("--version", "tined " TINE_VERSION);
 }
 
@@ -88,6 +90,7 @@ int serve(const Options& options) {
   if (!socket) return fail(socket.error());
   auto lock = take_state_dir(*state_dir);
   if (!lock) return fail(lock.error());
+  ::umask(077);  // of what is ours; a job has its submitter's
   start_log(options.log_level, options.log_format, options.ready_fd >= 0 ? *state_dir + "/tined.log" : "");
   DaemonOptions daemon{*state_dir, *socket, raise_open_files(), [&] {
                          notify_service_manager("READY=1");
@@ -110,6 +113,7 @@ int main(int argc, char** argv) {
   describe(app, options);
   try {
     app.parse(argc, argv);
+    if (options.manual) return std::fputs(tine::tined_manual(app).c_str(), stdout) < 0 ? 74 : 0;
     if (options.init) return tine::run_container_init(without(argc, argv, {"--init"}));
     if (options.daemonize) return tine::start_in_background(without(argc, argv, {"-d", "--daemonize"}));
     return serve(options);

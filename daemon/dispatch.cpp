@@ -8,6 +8,7 @@ const Verb* find_verb(std::string_view method) {
   static const std::map<std::string_view, Verb> table = {
       {"ping", {verbs::ping}},
       {"status", {verbs::status, Pace::soon}},
+      {"metrics", {verbs::metrics}},
       {"submit", {verbs::submit, Pace::soon}},
       {"batch", {verbs::batch, Pace::soon}},
       {"run", {verbs::run, Pace::waits}},

@@ -41,6 +41,7 @@ const Verb* find_verb(std::string_view method);
 namespace verbs {
 Answer ping(Call&);
 Answer status(Call&);
+Answer metrics(Call&);
 Answer submit(Call&);
 Answer batch(Call&);
 Answer run(Call&);
@@ -83,6 +84,7 @@ Result<std::vector<ipc::JobRow>> read_rows(Services& services, const std::vector
 struct WaitFor {
   std::vector<JobId> ids;
   bool any = false, records = false, stream = false;
+  bool progress = false;  ///< say at first how many there are
   std::optional<double> timeout_s;
 };
 Answer wait_for(Call& call, WaitFor wanted);

@@ -277,6 +277,7 @@ void Jobs::ended(JobId id, JobState state, bool has_callback) {
   gates_.leave(id);
   live_.erase(id);
   ++counts_[state];
+  ++finished_[state];
   waiters_.job_ended(id);
   for (const JobId decided : gates_.job_ended(id, state)) line_up(decided);
   if (has_callback) callbacks_->add(id);

@@ -129,6 +129,9 @@ class Jobs final : public Workforce::Listener {
   const LiveJob* find(JobId id) const;
   const std::unordered_map<JobId, LiveJob>& live() const { return live_; }
   const std::map<JobState, std::uint64_t>& counts() const { return counts_; }
+  /// Since this daemon's start.
+  std::uint64_t submitted() const { return submitted_; }
+  const std::map<JobState, std::uint64_t>& finished() const { return finished_; }
 
   // --- pools ---
   const std::map<std::string, std::unique_ptr<Pool>>& pools() const { return pools_; }
@@ -244,6 +247,8 @@ class Jobs final : public Workforce::Listener {
   std::unordered_map<JobId, LiveJob> live_;
   std::unordered_map<JobId, std::vector<UniqueFd>> descriptors_;
   std::map<JobState, std::uint64_t> counts_;  ///< of ended jobs; the unfinished are counted by their phase
+  std::map<JobState, std::uint64_t> finished_;
+  std::uint64_t submitted_ = 0;
   JobId next_id_ = 1;
   std::uint64_t ended_since_trim_ = 0;
   bool draining_ = false;

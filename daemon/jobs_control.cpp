@@ -212,9 +212,8 @@ std::string Jobs::why(JobId id) const {
 
 void Jobs::pool_row(const Pool& pool, std::function<void(Status)> done) {
   const std::string state = std::string(pool.is_open ? "open" : "closed") + (pool.is_paused ? " paused" : "");
-  store_.submit(
-      [row = JobTable::PoolRow{pool.name, pool.size, state}](JobTable& table) { return table.put_pool(row); },
-      std::move(done));
+  const JobTable::PoolRow row{pool.name, pool.size, state, pool.concurrency};
+  store_.submit([row](JobTable& table) { return table.put_pool(row); }, std::move(done));
 }
 
 void Jobs::add_pool(const std::string& name, std::uint32_t size, std::uint32_t concurrency,

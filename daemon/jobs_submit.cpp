@@ -292,6 +292,7 @@ void Jobs::accept(Batch& batch, std::size_t i) {
   job.has_callback = !spec.callback.empty();
   job.has_conditions = spec.has_conditions();
   ++target->queued;
+  ++submitted_;
   if (job.has_conditions) {
     gates_.enter(id, spec, spec.not_before, batch.ended);
     job.phase = LiveJob::Phase::waiting;

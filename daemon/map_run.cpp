@@ -50,16 +50,29 @@ std::string why_it_failed(const ipc::JobRow& row) {
   return "exit code " + std::to_string(end.exit_code.value_or(1));
 }
 
+/// {"started_us", "duration_s", "exit_code", "signal": number or 0, "stdout_bytes"}
+std::string end_of(const ipc::JobRow& row) {
+  const Outcome& end = *row.outcome;
+  ipc::OrderedJson told{
+      {"started_us", end.started},
+      {"duration_s", static_cast<double>(end.finished - end.started) / 1e6},
+      {"exit_code", exit_code_of_job(row.state, end.reason, JobKind::command, end.exit_code, end.signal)},
+      {"signal", end.signal.value_or(0)},
+      {"stdout_bytes", end.stdout_bytes}};
+  return told.dump();
+}
+
 }  // namespace
 
 MapRun::MapRun(Services& given, std::shared_ptr<ipc::Channel> to, std::shared_ptr<HeldCalls> with,
-               bool runs_commands, bool gives_records)
+               bool runs_commands, bool gives_records, bool gives_ends)
     : services(given),
       channel(std::move(to)),
       session(std::move(with)),
       bell(given.loop),
       is_command(runs_commands),
-      records(gives_records) {}
+      records(gives_records),
+      tells_ends(gives_ends) {}
 
 void MapRun::end_calls() {
   if (std::exchange(closed, true)) return;
@@ -74,7 +87,8 @@ void MapRun::close() {
   bell.ring();
 }
 
-/// [index, what goes to stdout, why it failed or null]; the second is bytes, null, or {"file": path}.
+/// [index, what goes to stdout, why it failed or null]; the second is bytes, null, or {"file": path}. Where
+/// ends are told: a fourth, see end_of().
 void MapRun::append(std::string& results, const HeldCalls::Answer& answer) {
   ipc::JobRow row = row_of(answer.what, is_command);
   const bool succeeded = row.state == JobState::succeeded;
@@ -100,6 +114,7 @@ void MapRun::append(std::string& results, const HeldCalls::Answer& answer) {
     results += "null";
   else
     ipc::append_wire(results, why_it_failed(row));
+  if (tells_ends) results += "," + end_of(row);
   results += "]";
   if (records && row.outcome->stdout_in_file) files.insert(row.outcome->job);
 }

@@ -168,6 +168,7 @@ void Store::run_group(std::vector<Item>& group) {
     for (auto& [done, status] : results) status = whole;
   } else {
     failpoint("store.committed");
+    ++commits_;
     acknowledge();
     failpoint("store.acknowledged");
   }

@@ -43,6 +43,8 @@ class Store {
   /// Raised before each acknowledgement; ids of acknowledged jobs are never used again, whatever the store
   /// lost.
   JobId first_free_id() const { return first_free_id_; }
+  /// Groups on disk since the start.
+  std::uint64_t commits() const { return commits_; }
 
  private:
   struct Item {
@@ -67,6 +69,7 @@ class Store {
   std::int64_t high_water_synced_s_ = 0;
   std::string missing_;
   JobId first_free_id_ = 1;
+  std::atomic<std::uint64_t> commits_{0};
   std::thread thread_;
 };
 

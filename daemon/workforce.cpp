@@ -303,6 +303,7 @@ void Workforce::settle(Worker& worker) {
     if (offer.state == Spool::OfferState::recalled) returned = offer;
   }
   worker.link.reset();
+  died_ += !worker.is_leaving;
   listener_.worker_died(worker, unwitnessed, returned);
   const std::string key = worker.seat.key;
   if (worker.seq_stored >= worker.seq_seen) forget_files(key);

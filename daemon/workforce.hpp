@@ -136,6 +136,8 @@ class Workforce {
 
   const std::map<std::string, std::unique_ptr<Worker>>& workers() const { return workers_; }
   std::int32_t zygote_pid() const { return zygote_pid_; }
+  std::uint64_t hired() const { return hired_; }  ///< since this daemon's start
+  std::uint64_t died() const { return died_; }    ///< of all, those that nobody had dismissed
   /// Hangs up on all, and waits up to two seconds for the zygote when `wait` is set. Nothing is reported any
   /// more.
   void stop(bool wait);
@@ -181,7 +183,7 @@ class Workforce {
   bool was_ready_ = false;
   bool stopping_ = false;
   std::uint64_t inode_ = 0;
-  std::uint64_t hired_ = 0;
+  std::uint64_t hired_ = 0, died_ = 0;
   std::string key_prefix_;
   std::set<std::string> functions_;
   std::map<std::string, std::unique_ptr<Worker>> workers_;

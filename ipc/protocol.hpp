@@ -19,5 +19,7 @@ inline constexpr std::string_view job_submitted = "job.submitted";  ///< {id}, f
 inline constexpr std::string_view job_started = "job.started";      ///< {id}, for `run`
 inline constexpr std::string_view job_finished = "job.finished";  ///< a job record, for `wait` with "stream"
 inline constexpr std::string_view event = "event";  ///< {seq, time, type, job, ...}, for `events`
+/// {jobs, ended}: how many there are, for `wait` with "progress".
+inline constexpr std::string_view wait_began = "wait.began";
 
 }  // namespace tine::ipc

@@ -2,15 +2,20 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 #include <unordered_set>
 
+#include "cmd/halt.hpp"
 #include "cmd/job_record.hpp"
 #include "cmd/job_spec.hpp"
+#include "cmd/joblog.hpp"
 #include "cmd/outliving.hpp"
 #include "cmd/print_json.hpp"
+#include "cmd/progress.hpp"
 #include "cmd/verbs/verbs.hpp"
 #include "core/base/file.hpp"
 #include "core/base/limits.hpp"
+#include "ipc/protocol.hpp"
 
 namespace tine::cmd {
 namespace {
@@ -102,40 +107,127 @@ Json ranges_of(const std::vector<JobId>& ids, const std::unordered_set<JobId>& w
   return ranges;
 }
 
-/// Prints each record as its job ends, each once, however often tined goes away in between.
-int wait_and_print(Reached& daemon, const std::vector<JobId>& ids, const Invocation& invocation) {
-  std::unordered_set<JobId> printed;
-  const Json* only = nullptr;
-  Json last;
-  bool all_succeeded = true;
-  int unwritten = 0;
-  const auto take = [&](Json& record) -> Status {
-    if (!printed.insert(id_of(record)).second) return ok();
-    all_succeeded = all_succeeded && succeeded(record);
-    if ((unwritten = print_json(record))) return make_error(Errc::io, "");
-    if (ids.size() == 1) last = record, only = &last;
-    return ok();
-  };
-  const auto params = [&] {
-    return Json{{"ids", ranges_of(ids, printed)}, {"records", true}, {"stream", true}};
-  };
-  const auto reply = ask_outliving(daemon, "wait", params, [&](Json& message) -> Status {
-    if (message.at("method") != "job.finished" || !message.contains("params")) return ok();
-    return take(message["params"]);
-  });
-  if (unwritten) return unwritten;
-  // All were printed and only the closing reply is missing: an empty question is refused, and needs no
-  // answer.
-  if (!reply && printed.size() < ids.size()) return fail(invocation, reply.error());
-  return all_succeeded ? 0 : 1;
+/// What is done as jobs end, beside printing.
+struct BatchExtras {
+  Progress progress;
+  Halt halt;
+  Joblog joblog;
+};
+
+/// Prints each record as its job ends, each once, however often tined goes away in between; and what else is
+/// wished for while they end.
+class BatchWait {
+ public:
+  BatchWait(Reached& daemon, std::vector<JobId> ids, BatchExtras& extras, const Invocation& invocation)
+      : daemon_(daemon), ids_(std::move(ids)), extras_(extras), invocation_(invocation) {
+    for (std::size_t i = 0; extras_.joblog.is_wanted() && i < ids_.size(); ++i) seq_.emplace(ids_[i], i + 1);
+    extras_.progress.count(ids_.size());
+    extras_.progress.expect(ids_.size());
+  }
+
+  /// tine's exit code.
+  int run() {
+    const auto params = [this] {
+      return Json{{"ids", ranges_of(ids_, printed_)}, {"records", true}, {"stream", true}};
+    };
+    const auto reply = ask_outliving(
+        daemon_, "wait", params,
+        [this](Json& message) -> Status {
+          if (message.at("method") != ipc::job_finished || !message.contains("params")) return ok();
+          return take(message["params"]);
+        },
+        extras_.progress.is_shown() ? std::function<void()>([this] { extras_.progress.tell(); }) : nullptr);
+    extras_.progress.clear();
+    if (unwritten_) return unwritten_;
+    if (failed_) return fail(invocation_, *failed_);
+    // All were printed and only the closing reply is missing: an empty question is refused, and needs no
+    // answer.
+    if (!reply && printed_.size() < ids_.size()) return fail(invocation_, reply.error());
+    return extras_.halt.is_reached_by_success() || all_succeeded_ ? 0 : 1;
+  }
+
+ private:
+  Status take(const Json& record) {
+    if (!printed_.insert(id_of(record)).second) return ok();
+    all_succeeded_ = all_succeeded_ && succeeded(record);
+    extras_.progress.clear();
+    extras_.progress.done(!succeeded(record));
+    extras_.progress.step(1);
+    if ((unwritten_ = print_json(record))) return make_error(Errc::io, "");
+    if (extras_.joblog.is_wanted() && has_started(record))
+      if (auto added = extras_.joblog.add(joblog_row(record, seq_.at(id_of(record)))); !added)
+        return end(added);
+    if (!extras_.halt.ended(succeeded(record))) return ok();
+    (void)write_all(2, "tine batch: halted: no more is started\n");
+    return cancel_the_rest();
+  }
+
+  static bool has_started(const Json& record) {
+    const auto at = record.find("started_at");
+    return at != record.end() && !at->is_null();
+  }
+
+  /// On a connection of its own: this one is in the middle of its question.
+  Status cancel_the_rest() {
+    const auto ranges = ranges_of(ids_, printed_);
+    if (ranges.empty()) return ok();
+    auto client = redial(daemon_.socket);
+    if (!client) return end(client.error());
+    const auto cancelled =
+        client->call("cancel", Json{{"ids", ranges}, {"spare_running", !extras_.halt.ends_the_running()}});
+    return cancelled ? ok() : end(cancelled.error());
+  }
+
+  Status end(const Status& status) { return end(status.error()); }
+  Status end(const Error& error) {
+    failed_ = error;
+    return error;
+  }
+
+  Reached& daemon_;
+  std::vector<JobId> ids_;
+  BatchExtras& extras_;
+  const Invocation& invocation_;
+  std::unordered_set<JobId> printed_;
+  std::unordered_map<JobId, std::uint64_t> seq_;
+  std::optional<Error> failed_;
+  bool all_succeeded_ = true;
+  int unwritten_ = 0;
+};
+
+struct BatchWords {
+  bool waits = false, progress = false;
+  std::optional<std::string_view> joblog, halt;
+};
+
+Result<BatchExtras> extras_of(const BatchWords& words) {
+  BatchExtras extras{Progress(words.progress), {}, {}};
+  if (!words.waits && (words.progress || words.joblog || words.halt))
+    return make_error(Errc::usage, "--progress, --joblog and --halt go with --wait");
+  if (words.halt) {
+    auto halt = Halt::parse(*words.halt);
+    if (!halt) return halt.error();
+    extras.halt = *halt;
+  }
+  if (!words.joblog) return extras;
+  auto joblog = Joblog::create(*words.joblog);
+  if (!joblog) return joblog.error();
+  extras.joblog = std::move(*joblog);
+  return extras;
 }
 
 }  // namespace
 
 int batch(Invocation& invocation) {
-  bool waits = false;
+  BatchWords words;
   Options options(invocation, "batch FILE|-", "Queues the jobs of a file of JSON lines: all or none.");
-  options.flag("--wait", waits, "wait, and print each job record as it ends");
+  options.flag("--wait", words.waits, "wait, and print each job record as it ends");
+  options.flag("--progress", words.progress,
+               "with --wait: tell on stderr, if that is a terminal, how far it is");
+  options.value("--joblog", "FILE", words.joblog,
+                "with --wait: a row for each job, in GNU parallel's columns");
+  options.value("--halt", Halt::placeholder, words.halt,
+                "with --wait: start no more when so many have ended so; now: and end those that run");
   if (const auto over = options.parse()) return *over;
   if (options.free_words().size() != 1) return fail_usage(invocation, "allowed: one FILE, or - for stdin");
 
@@ -143,12 +235,14 @@ int batch(Invocation& invocation) {
   if (!text) return fail(invocation, text.error());
   const auto jobs = array_of_lines(*text);
   if (!jobs) return fail(invocation, jobs.error());
+  auto extras = extras_of(words);
+  if (!extras) return fail(invocation, extras.error());
   auto daemon = reach_daemon(invocation, Autostart::allowed);
   if (daemon.exit_code) return daemon.exit_code;
   const auto reply = store(daemon.client, *jobs);
   if (!reply) return fail(invocation, reply.error());
-  if (!waits) return print_ids(*reply, invocation.json);
-  return wait_and_print(daemon, reply->at("ids").get<std::vector<JobId>>(), invocation);
+  if (!words.waits) return print_ids(*reply, invocation.json);
+  return BatchWait(daemon, reply->at("ids").get<std::vector<JobId>>(), *extras, invocation).run();
 }
 
 }  // namespace tine::cmd

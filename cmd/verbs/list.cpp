@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -69,22 +70,96 @@ std::string title_of(const Json& job) {
   return title.substr(0, cut) + "...";
 }
 
-Row row_of(const Json& job) {
-  std::string duration = "-";
-  if (job.contains("duration_s") && job["duration_s"].is_number()) {
-    char text[40];
-    std::snprintf(text, sizeof text, "%.3fs", job["duration_s"].get<double>());
-    duration = text;
+std::string duration_of(const Json& job) {
+  if (!job.contains("duration_s") || !job["duration_s"].is_number()) return "-";
+  char text[40];
+  std::snprintf(text, sizeof text, "%.3fs", job["duration_s"].get<double>());
+  return text;
+}
+
+std::string exit_of(const Json& job) {
+  const auto exit = field(job, "exit_code");
+  return exit == "-" ? field(job, "signal") : exit;
+}
+
+std::string labels_of(const Json& job) {
+  std::string text;
+  const auto labels = job.value("labels", Json::object());  // items() would not keep it alive
+  for (const auto& [key, value] : labels.items())
+    text += (text.empty() ? "" : ",") + key + "=" + text_of(value);
+  return text.empty() ? "-" : text;
+}
+
+std::string worker_of(const Json& job) {
+  const auto worker = job.value("worker", Json());
+  return worker.is_object() ? field(worker, "pid") : "-";
+}
+
+struct Column {
+  std::string_view name;
+  const char* head;
+  std::string (*cell)(const Json& job);
+};
+#define TINE_FIELD(key, head)                                  \
+  {                                                            \
+    key, head, [](const Json& job) { return field(job, key); } \
   }
-  auto exit = field(job, "exit_code");
-  if (exit == "-") exit = field(job, "signal");
-  return {field(job, "id"), field(job, "state"), field(job, "pool"), title_of(job), exit, duration};
+constexpr Column columns[] = {
+    TINE_FIELD("id", "ID"),
+    TINE_FIELD("state", "STATE"),
+    TINE_FIELD("pool", "POOL"),
+    {"name", "NAME/COMMAND", title_of},
+    {"exit", "EXIT", exit_of},
+    {"duration", "DURATION", duration_of},
+    TINE_FIELD("reason", "REASON"),
+    TINE_FIELD("kind", "KIND"),
+    TINE_FIELD("attempt", "ATTEMPT"),
+    TINE_FIELD("submitted_at", "SUBMITTED"),
+    TINE_FIELD("started_at", "STARTED"),
+    TINE_FIELD("finished_at", "FINISHED"),
+    {"labels", "LABELS", labels_of},
+    {"pid", "PID", worker_of},
+};
+#undef TINE_FIELD
+constexpr std::size_t usual_columns = 6;
+
+using Columns = std::vector<const Column*>;
+
+/// Errors: Errc::usage naming all that there are.
+Result<Columns> columns_of(const std::optional<std::string_view>& names) {
+  Columns chosen;
+  if (!names) {
+    for (std::size_t i = 0; i < usual_columns; ++i) chosen.push_back(&columns[i]);
+    return chosen;
+  }
+  for (std::string_view rest = *names;;) {
+    const auto comma = rest.find(',');
+    const auto name = rest.substr(0, comma);
+    const auto* found =
+        std::find_if(std::begin(columns), std::end(columns), [&](const Column& c) { return c.name == name; });
+    if (found == std::end(columns)) {
+      std::string all;
+      for (const auto& column : columns) all.append(" ").append(column.name);
+      return make_error(Errc::usage,
+                        "--columns: '" + std::string(name) + "' is none; allowed, with commas:" + all);
+    }
+    chosen.push_back(found);
+    if (comma == std::string_view::npos) return chosen;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+Row row_of(const Json& job, const Columns& chosen) {
+  Row row;
+  for (const auto* column : chosen) row.push_back(column->cell(job));
+  return row;
 }
 
 }  // namespace
 
 int list(Invocation& invocation) {
   Filter filter;
+  std::optional<std::string_view> column_names;
   Options options(invocation, "list", "Lists jobs, newest last: a table, or with --json a record a line.");
   options.value("--state", "STATE", filter.state, "in this state alone");
   options.value("--name", "GLOB", filter.name, "with a name that matches");
@@ -92,24 +167,30 @@ int list(Invocation& invocation) {
   options.value("--pool", "POOL", filter.pool, "of this pool");
   options.value("--since", "T", filter.since, "submitted since T, RFC 3339");
   options.value("--limit", "N", filter.limit, "the newest N");
+  options.value("--columns", "A,B...", column_names,
+                "of id state pool name exit duration reason kind attempt submitted_at started_at finished_at "
+                "labels pid");
   if (const auto over = options.parse()) return *over;
   if (!options.free_words().empty())
     return fail_usage(invocation,
                       "takes options alone, not '" + std::string(options.free_words()[0]) + "'; see --help");
   auto params = to_params(filter);
   if (!params) return fail(invocation, params.error());
+  const auto chosen = columns_of(column_names);
+  if (!chosen) return fail(invocation, chosen.error());
   if (!filter.limit) (*params)["after_id"] = 0;  // from the oldest on, page by page
 
   auto daemon = reach_daemon(invocation, Autostart::allowed);
   if (daemon.exit_code) return daemon.exit_code;
-  std::vector<Row> rows{{"ID", "STATE", "POOL", "NAME/COMMAND", "EXIT", "DURATION"}};
+  std::vector<Row> rows(1);
+  for (const auto* column : *chosen) rows[0].emplace_back(column->head);
   for (bool more = true; more;) {
     const auto page = daemon.client.call("list", *params);
     if (!page) return fail(invocation, page.error());
     const auto& jobs = page->at("jobs");
     for (const auto& job : jobs) {
       if (!invocation.json)
-        rows.push_back(row_of(job));
+        rows.push_back(row_of(job, *chosen));
       else if (const int unwritten = print_json(job))
         return unwritten;
     }

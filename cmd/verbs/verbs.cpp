@@ -36,7 +36,10 @@ constexpr Verb verbs[] = {
     {"status", status, "pools, workers, and jobs by state (also: tine alone)"},
     {"ping", ping, "whether the daemon answers"},
     {"shutdown", shutdown, "end the daemon"},
-    {"doctor", doctor, "look whether the shared memory is whole"},
+    {"doctor", doctor, "look whether all that tine needs is there and whole"},
+    {"metrics", metrics, "counts and gauges in the text format of Prometheus"},
+    {"completion", completion, "a completion script for bash, zsh or fish"},
+    {"manual", manual, ""},
 };
 
 std::size_t edits_between(std::string_view a, std::string_view b) {
@@ -74,6 +77,20 @@ std::string did_you_mean(std::string_view name) {
   std::string all = "allowed:";
   for (const auto& verb : verbs) all.append(" ").append(verb.name);
   return all;
+}
+
+std::vector<VerbText> verb_texts() {
+  std::vector<VerbText> texts;
+  for (const auto& verb : verbs) {
+    if (verb.about.empty()) continue;
+    VerbText text{std::string(verb.name), "", "", {}};
+    Invocation invocation;
+    invocation.verb = verb.name;
+    invocation.describe = &text;
+    verb.run(invocation);
+    texts.push_back(std::move(text));
+  }
+  return texts;
 }
 
 std::string general_help() {

@@ -35,6 +35,9 @@ int dict(Invocation&);
 int queue(Invocation&);
 int lock(Invocation&);
 int doctor(Invocation&);
+int metrics(Invocation&);
+int completion(Invocation&);
+int manual(Invocation&);  ///< the source of the man pages, for the build
 
 struct Verb {
   std::string_view name;
@@ -44,6 +47,8 @@ struct Verb {
 const Verb* find_verb(std::string_view name);  ///< null: there is none
 
 std::string general_help();
+/// Of all verbs but aliases and what is for builds alone, in the order of the help.
+std::vector<VerbText> verb_texts();
 /// "did you mean X?", or all that is allowed when nothing is near.
 std::string did_you_mean(std::string_view name);
 

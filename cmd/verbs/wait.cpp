@@ -4,9 +4,11 @@
 #include "cmd/job_record.hpp"
 #include "cmd/outliving.hpp"
 #include "cmd/print_json.hpp"
+#include "cmd/progress.hpp"
 #include "cmd/selection.hpp"
 #include "cmd/verbs/verbs.hpp"
 #include "core/base/quantity.hpp"
+#include "ipc/protocol.hpp"
 
 namespace tine::cmd {
 namespace {
@@ -15,7 +17,7 @@ using ipc::Json;
 using Clock = std::chrono::steady_clock;
 
 struct WaitWords {
-  bool all = false, any = false;
+  bool all = false, any = false, progress = false;
   std::optional<std::string_view> timeout;
 };
 
@@ -60,15 +62,29 @@ Status put_timeout(Wish& wish, const WaitWords& words) {
   return ok();
 }
 
-int wait_for(Reached& daemon, const Wish& wish, bool any, const Invocation& invocation) {
+void expect(Progress& progress, const Json& began) {
+  progress.count(began.value("jobs", std::uint64_t{0}));
+  progress.expect(began.value("jobs", std::uint64_t{0}), began.value("ended", std::uint64_t{0}));
+}
+
+int wait_for(Reached& daemon, const Wish& wish, bool any, Progress& progress, const Invocation& invocation) {
   Ends ends;
   const bool prints_records = invocation.json && !any;
   const auto reply = ask_outliving(
       daemon, "wait", [&] { return wish.at_this_time(); },
       [&](Json& message) -> Status {
-        if (message.at("method") != "job.finished" || !message.contains("params")) return ok();
-        return ends.take(message["params"], prints_records);
-      });
+        if (!message.contains("params")) return ok();
+        const auto& params = message["params"];
+        if (message.at("method") == ipc::wait_began) expect(progress, params);
+        if (message.at("method") != ipc::job_finished) return ok();
+        if (ends.seen.contains(id_of(params))) return ok();
+        progress.done(!succeeded(params));
+        progress.step(1);
+        if (prints_records) progress.clear();
+        return ends.take(params, prints_records);
+      },
+      progress.is_shown() ? std::function<void()>([&] { progress.tell(); }) : nullptr);
+  progress.clear();
   if (ends.unwritten) return ends.unwritten;
   if (!reply) return fail(invocation, reply.error());
   if (reply->value("timed_out", false)) return 124;
@@ -88,10 +104,13 @@ int wait(Invocation& invocation) {
   Options options(invocation, "wait SEL...  |  --all", "Waits until jobs have ended; SEL: 7, 12-111, last.");
   options.flag("--all", words.all, "the jobs that are unfinished now");
   options.flag("--any", words.any, "until one has ended; prints its id, exits with its code");
+  options.flag("--progress", words.progress, "tell on stderr, if that is a terminal, how far it is");
   options.value("--timeout", "D", words.timeout, "give up after D, with exit code 124");
   if (const auto over = options.parse()) return *over;
   if (words.all && !options.free_words().empty())
     return fail_usage(invocation, "--all goes without a job; allowed: SEL... or --all");
+  if (words.any && words.progress)
+    return fail_usage(invocation, "--progress goes without --any; allowed: one of them");
   Wish wish;
   if (const auto put = put_timeout(wish, words); !put) return fail(invocation, put.error());
   auto selection = words.all ? Result<Selection>(Selection{}) : parse_selection(options.free_words());
@@ -104,8 +123,10 @@ int wait(Invocation& invocation) {
   if (words.all) wish.params["all"] = true;
   if (words.any) wish.params["any"] = true;
   if (invocation.json) wish.params["records"] = true;
-  if (invocation.json && !words.any) wish.params["stream"] = true;
-  return wait_for(daemon, wish, words.any, invocation);
+  Progress progress(words.progress);
+  if ((invocation.json && !words.any) || progress.is_shown()) wish.params["stream"] = true;
+  if (progress.is_shown()) wish.params["progress"] = true;
+  return wait_for(daemon, wish, words.any, progress, invocation);
 }
 
 }  // namespace tine::cmd

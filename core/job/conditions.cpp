@@ -61,7 +61,8 @@ Result<std::vector<Dependency>> parse_dependencies(std::string_view text) {
   constexpr const char* allowed =
       "; allowed: afterok:ID[:ID], afterany:ID, afternotok:ID, with commas between";
   std::vector<Dependency> dependencies;
-  do {
+  for (bool more = true; more;) {
+    more = text.find(',') != std::string_view::npos;
     auto group = cut(text, ',');
     const auto word = cut(group, ':');
     const auto after = after_from(word);
@@ -69,20 +70,23 @@ Result<std::vector<Dependency>> parse_dependencies(std::string_view text) {
       return make_error(Errc::usage,
                         "\"" + std::string(word) + (after ? "\" names no job" : "\" is not known") + allowed);
     std::vector<JobId> ids;
-    while (!group.empty())
+    for (bool more_ids = true; more_ids;) {
+      more_ids = group.find(':') != std::string_view::npos;
       if (auto status = append_ids(cut(group, ':'), ids); !status)
         return make_error(Errc::usage, status.error().message() + allowed);
+    }
     for (const JobId id : ids) dependencies.push_back({*after, id});
-  } while (!text.empty());
+  }
   return dependencies;
 }
 
 Result<std::vector<JobId>> parse_ids(std::string_view text) {
   std::vector<JobId> ids;
-  do {
+  for (bool more = true; more;) {
+    more = text.find(',') != std::string_view::npos;
     if (auto status = append_ids(cut(text, ','), ids); !status)
       return make_error(Errc::usage, status.error().message() + "; allowed: ids as 3,7 or a range 10-12");
-  } while (!text.empty());
+  }
   return ids;
 }
 
@@ -102,7 +106,8 @@ Result<ArrayRange> parse_array(std::string_view text) {
     array.at_once_max = static_cast<std::uint32_t>(*most);
   }
   std::set<std::uint32_t> indexes;
-  do {
+  for (bool more = true; more;) {
+    more = elements.find(',') != std::string_view::npos;
     auto part = cut(elements, ',');
     const bool has_step = part.find(':') != std::string_view::npos;
     const auto both = range(cut(part, ':'), 0, array_index_max);
@@ -113,7 +118,7 @@ Result<ArrayRange> parse_array(std::string_view text) {
       indexes.insert(static_cast<std::uint32_t>(index));
       if (indexes.size() > array_elements_max) return wrong("too many elements");
     }
-  } while (!elements.empty());
+  }
   array.indexes.assign(indexes.begin(), indexes.end());
   return array;
 }

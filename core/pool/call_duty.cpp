@@ -7,12 +7,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstring>
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/placeholders.hpp"
 #include "core/pool/call_arguments.hpp"
 #include "core/pool/call_surroundings.hpp"
 #include "core/pool/command_run.hpp"
@@ -57,22 +60,12 @@ class DaemonWatch {
   DaemonWatch& operator=(const DaemonWatch&) = delete;
 };
 
-/// The words of a command with the call's text in place of each {}; at their end where there is none.
-std::vector<std::string> fill(const std::vector<std::string>& words, std::string_view text) {
-  std::vector<std::string> filled;
-  bool used = false;
-  for (const auto& word : words) {
-    std::string one;
-    std::size_t at = 0;
-    for (auto hole = word.find("{}"); hole != std::string::npos; hole = word.find("{}", at)) {
-      one.append(word, at, hole - at).append(text);
-      at = hole + 2;
-      used = true;
-    }
-    filled.push_back(one.append(word, at));
-  }
-  if (!used) filled.emplace_back(text);
-  return filled;
+/// The number before the first blank of a numbered call, taken off it.
+std::uint64_t take_number(std::string_view& text) {
+  std::uint64_t number = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+  text.remove_prefix(std::min(text.size(), static_cast<std::size_t>(read.ptr - text.data()) + 1));
+  return number;
 }
 
 bool is_past(std::uint64_t deadline_ns) {
@@ -171,7 +164,8 @@ class Duty {
     outcome.worker_pid = ::getpid();
     outcome.started = now_micros();
     Command command;
-    command.argv = fill(duty_.command, text);
+    const auto number = is_numbered_ ? take_number(text) : 0;
+    command.argv = fill_placeholders(duty_.command, text, number);
     command.environment = environment_;
     command.workdir = duty_.cwd;
     command.umask = duty_.umask;
@@ -215,6 +209,7 @@ class Duty {
   const CallDuty& duty_;
   CallRing& ring_;
   const DutyPlace& place_;
+  const bool is_numbered_ = has_number_placeholder(duty_.command);
   std::vector<std::string> environment_;
 };
 

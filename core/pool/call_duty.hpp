@@ -14,10 +14,12 @@ struct CallDuty {
   std::uint64_t id = 0;
   std::uint32_t seat = 0;  ///< in the ring
   std::string function;    ///< each call's arguments are its JSON array; "": a call is NAME NUL ARRAY
-  std::vector<std::string> command;  ///< or: words in which {} stands for the call's text
-  bool is_text = false;              ///< a call's text is a string, not JSON
-  bool is_star = false;              ///< a call's text is the array of the arguments, not the one argument
-  bool keeps_errors = false;         ///< a command's stderr is captured, too; else it goes to the caller's
+  /// Or: words with the placeholders of core/base/placeholders.hpp for the call's text. With {#} among them a
+  /// call is its number, a blank, the text.
+  std::vector<std::string> command;
+  bool is_text = false;       ///< a call's text is a string, not JSON
+  bool is_star = false;       ///< a call's text is the array of the arguments, not the one argument
+  bool keeps_errors = false;  ///< a command's stderr is captured, too; else it goes to the caller's
   std::string pool;
   std::string environment;  ///< K=V, each ended by NUL
   std::string cwd = "/";

@@ -1,6 +1,13 @@
 #include "daemon/dispatch.hpp"
 
 namespace tine::verbs {
+namespace {
+
+bool has_begun(const LiveJob& job) {
+  return job.phase == LiveJob::Phase::running || job.phase == LiveJob::Phase::ending;
+}
+
+}  // namespace
 
 Answer cancel(Call& call) {
   auto selected = select_jobs(call);
@@ -11,14 +18,21 @@ Answer cancel(Call& call) {
     if (!value) return value.error();
     kill_after = *value;
   }
+  auto spare_running = ipc::bool_field(call.params, "spare_running", false);
+  if (!spare_running) return spare_running.error();
   ipc::OrderedJson cancelled = ipc::OrderedJson::array();
-  for (const auto& [id, state] : *selected) {
-    if (!call.services.jobs.find(id)) continue;
-    const Status status = park_for<Status>([&, one = id](std::function<void(Status)> done) {
-      call.services.jobs.cancel(one, kill_after, std::move(done));
-    });
-    if (!status) return status.error();
-    cancelled.push_back(id);
+  // Who waits goes first: the end of a running one would start it.
+  for (const bool begun : {false, true}) {
+    if (begun && *spare_running) break;
+    for (const auto& [id, state] : *selected) {
+      const LiveJob* job = call.services.jobs.find(id);
+      if (!job || has_begun(*job) != begun) continue;
+      const Status status = park_for<Status>([&, one = id](std::function<void(Status)> done) {
+        call.services.jobs.cancel(one, kill_after, std::move(done));
+      });
+      if (!status) return status.error();
+      cancelled.push_back(id);
+    }
   }
   return ipc::OrderedJson{{"cancelled", std::move(cancelled)}};
 }

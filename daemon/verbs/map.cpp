@@ -83,7 +83,10 @@ Answer map(Call& call) {
   plan.parallel = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(*parallel, 1, at_once));
   auto records = ipc::bool_field(call.params, "records", false);
   if (!records) return records.error();
+  auto ends = ipc::bool_field(call.params, "ends", false);
+  if (!ends) return ends.error();
   const bool is_command = !plan.duty.command.empty();
+  if (*ends && !is_command) return make_error(Errc::usage, "ends: goes with command");
   plan.duty.keeps_errors = *records;
   if (!call.descriptors.empty()) plan.errors = std::move(call.descriptors.front());
   // What the client keeps busy whatever the answers weigh: not thousands of them, of megabytes each.
@@ -91,7 +94,7 @@ Answer map(Call& call) {
   auto session = open_session(jobs, **pool, std::move(plan));
   if (!session) return session.error();
   auto run = std::make_shared<MapRun>(call.services, call.channel.shared_from_this(), *session, is_command,
-                                      *records);
+                                      *records, *ends);
   call.map_run = run;
   (*session)->start([weak = std::weak_ptr(run)](std::vector<HeldCalls::Answer> answers) {
     if (const auto alive = weak.lock()) alive->take(answers);

@@ -62,6 +62,9 @@ Answer wait_for(Call& call, WaitFor wanted) {
     if (const auto bell = gone.lock()) (*bell)->ring();
   });
   ipc::OrderedJson jobs = ipc::OrderedJson::array();
+  if (wanted.progress)
+    call.channel.send(ipc::notification(
+        ipc::wait_began, ipc::OrderedJson{{"jobs", wanted.ids.size()}, {"ended", ended.size()}}));
   if (wanted.stream && !ended.empty())
     if (auto status = add_records(call, wanted, ended, jobs); !status) return status.error();
   while (!pending.empty() && (!wanted.any || ended.empty())) {
@@ -88,8 +91,10 @@ Answer wait_for(Call& call, WaitFor wanted) {
 
 Answer wait(Call& call) {
   WaitFor wanted;
-  for (const auto& [key, into] :
-       {std::pair{"any", &wanted.any}, {"records", &wanted.records}, {"stream", &wanted.stream}}) {
+  for (const auto& [key, into] : {std::pair{"any", &wanted.any},
+                                  {"records", &wanted.records},
+                                  {"stream", &wanted.stream},
+                                  {"progress", &wanted.progress}}) {
     auto value = ipc::bool_field(call.params, key, false);
     if (!value) return value.error();
     *into = *value;

@@ -9,16 +9,21 @@ rounds=${TINE_BENCH_ROUNDS:-5}
 command -v python3 >/dev/null || { echo "run_call_bench.sh: no python3: calls are not compared" >&2; exit 0; }
 folder=$(mktemp -d)
 pids=
-stop() { for pid in $pids; do kill "$pid" && wait "$pid" || true; done; rm -rf "$folder"; }
+stop() { for pid in $pids; do kill "$pid" 2>/dev/null && wait "$pid" || true; done; rm -rf "$folder"; }
 trap stop EXIT
 trap 'exit 130' INT TERM
 unset TINE_SOCKET TINE_STATE_DIR TINE_CONFIG TINE_JOB_ID
 
 start() { # NAME CONFIG
   printf '%s' "$2" >"$folder/$1.json"
-  "$build/tined" --config "$folder/$1.json" --state-dir "$folder/$1" --log-level off >&2 &
+  "$build/tined" --config "$folder/$1.json" --state-dir "$folder/$1" --log-level error >"$folder/$1.log" 2>&1 &
   pids="$pids $!"
-  until TINE_STATE_DIR=$folder/$1 "$build/tine" ping >/dev/null 2>&1; do sleep 0.05; done
+  tries=0
+  until TINE_STATE_DIR=$folder/$1 "$build/tine" ping >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ $tries -lt 400 ] || { cat "$folder/$1.log" >&2; exit 1; }
+    sleep 0.05
+  done
 }
 module='"modules": ["'$bench/libpreload_module.so'"]'
 start two '{"pools": [{"name": "default", "size": 2}]}'

@@ -83,7 +83,9 @@ void CallSession::go_on() {
 
 void CallSession::pump() {
   while (!waiting_.empty() && !paused_) {
-    const auto slot = ring_.offer({0, first_call_id + (id_ << 40) + next_, waiting_.front()}, Notice::reader);
+    const auto slot = ring_.offer(
+        {waiting_.front().deadline_ns, first_call_id + (id_ << 40) + next_, waiting_.front().text},
+        Notice::reader);
     if (!slot) {
       // No memory for the arguments: this one call is answered with that.
       on_answers_({{next_++, {AnswerKind::died, slot.error().message()}}});
@@ -98,8 +100,9 @@ void CallSession::pump() {
 }
 
 bool CallSession::wants_workers() const {
-  if (unanswered() == 0) return false;
-  return std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) { return !seat.worker; });
+  const auto engaged = static_cast<std::size_t>(
+      std::count_if(seats_.begin(), seats_.end(), [](const Seat& seat) { return seat.worker; }));
+  return engaged < seats_.size() && engaged < unanswered();
 }
 
 void CallSession::engage(Worker& worker) {
@@ -136,6 +139,23 @@ void CallSession::recall(const Worker& worker) {
   ring_.recall(static_cast<std::uint32_t>(seat - seats_.data()));
 }
 
+void CallSession::give_up(std::uint64_t index) {
+  for (std::uint32_t slot = 0; slot < ring_.slots(); ++slot) {
+    if (index_of_slot_[slot] != index) continue;
+    const auto seat = ring_.runner_of(slot);
+    if (!seat || !seats_[*seat].worker) continue;
+    // Recalled, it begins no other call: if it is at this one still, the kill can hit no other.
+    recall(*seats_[*seat].worker);
+    if (ring_.runner_of(slot) == seat) workforce_.kill(*seats_[*seat].worker);
+    return;
+  }
+}
+
+void CallSession::recall_all() {
+  for (const Seat& seat : seats_)
+    if (seat.worker) recall(*seat.worker);
+}
+
 bool CallSession::recall_one(std::chrono::steady_clock::time_point engaged_before) {
   for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
     if (!seats_[seat].worker || seats_[seat].recalled || seats_[seat].since > engaged_before) continue;
@@ -166,6 +186,11 @@ Result<std::shared_ptr<CallSession>> Calls::open(CallSession::Plan plan) {
     if (sessions_.erase(id) > 0 && any_end_) any_end_();
   });
   return session;
+}
+
+bool Calls::is_idle() const {
+  return std::all_of(sessions_.begin(), sessions_.end(),
+                     [](const auto& entry) { return entry.second->is_idle(); });
 }
 
 bool Calls::wants_workers(const std::string& pool) const {
@@ -213,7 +238,7 @@ bool Calls::recall_one(const std::string& pool) {
   bool has_duty = false;
   for (const auto& [id, session] : sessions_) {
     if (session->pool() != pool) continue;
-    if (session->recall_one(before)) return true;
+    if (session->recall_one(session->is_idle() ? std::chrono::steady_clock::now() : before)) return true;
     has_duty = true;
   }
   return has_duty;

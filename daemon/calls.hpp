@@ -23,13 +23,19 @@ class CallSession final : public HeldCalls {
     CallDuty duty;               ///< without id, seat and pool's slot
     std::uint32_t parallel = 1;  ///< workers at once, at most
     UniqueFd errors;             ///< the client's stderr, where it gave it
+    bool lingers = false;        ///< without calls it is as good as closed: nobody waits for its end
   };
   CallSession(asio::io_context& loop, Workforce& workforce, Plan plan, std::uint64_t id, CallRing ring,
               std::function<void()> want);
   ~CallSession() override;
 
   void start(std::function<void(std::vector<Answer>)> on_answers) override;
-  void add(std::string call) override { waiting_.push_back(std::move(call)); }
+  std::uint64_t add(std::string call, std::uint64_t deadline_ns) override {
+    waiting_.push_back({std::move(call), deadline_ns});
+    return next_ + waiting_.size() - 1;
+  }
+  /// One that runs costs its worker.
+  void give_up(std::uint64_t index) override;
   void go_on() override;
   void pause() override { paused_ = true; }
   bool is_paused() const override { return paused_; }
@@ -37,6 +43,7 @@ class CallSession final : public HeldCalls {
   std::uint64_t id() const { return id_; }
   const std::string& pool() const { return plan_.duty.pool; }
   bool wants_workers() const;
+  bool is_idle() const { return plan_.lingers && unanswered() == 0; }
   std::size_t unanswered() const override { return waiting_.size() + offered_; }
 
   void engage(Worker& worker);
@@ -45,6 +52,7 @@ class CallSession final : public HeldCalls {
   void recall(const Worker& worker);
   /// Lets one worker go that has done duty for long enough; false: there is none yet.
   bool recall_one(std::chrono::steady_clock::time_point engaged_before);
+  void recall_all();
 
  private:
   struct Seat {
@@ -63,7 +71,11 @@ class CallSession final : public HeldCalls {
   CallRing ring_;
   asio::posix::stream_descriptor bell_;
   std::vector<Seat> seats_;
-  std::deque<std::string> waiting_;
+  struct Waiting {
+    std::string text;
+    std::uint64_t deadline_ns;
+  };
+  std::deque<Waiting> waiting_;
   std::vector<std::uint64_t> index_of_slot_;
   std::function<void()> want_;
   std::uint64_t next_ = 0;   ///< index of the first that waits
@@ -90,6 +102,11 @@ class Calls {
   Result<std::shared_ptr<CallSession>> open(CallSession::Plan plan);
   void end_all();
   bool is_empty() const { return sessions_.empty(); }
+  /// No call is unanswered, and no map unfinished.
+  bool is_idle() const;
+  void has_become_idle() {
+    if (any_end_) any_end_();
+  }
 
   bool wants_workers(const std::string& pool) const;
   /// A free worker of the pool: true, it does duty from now on.

@@ -12,6 +12,7 @@
 #include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
+#include "core/pool/functions.hpp"
 #include "ipc/codec.hpp"
 
 namespace tine {
@@ -135,6 +136,40 @@ Status read_modules(const Reader& reader, const Json& root, const std::string& p
   return ok();
 }
 
+Result<CoProcessSpec> read_function(const Reader& reader, const Json& item, const std::string& path) {
+  if (!item.is_object()) return reader.wrong("functions", "must be an array of objects");
+  if (auto s = reader.refuse_unknown(item, {"name", "command"}); !s) return s.error();
+  auto name = reader.text(item, "name");
+  if (!name) return name.error();
+  if (!is_name(*name)) return reader.wrong("name", "a function's name has letters, digits, _ - and .");
+  CoProcessSpec function{std::move(*name), {}, parent_folder(path)};
+  const auto words = item.find("command");
+  if (words == item.end() || !words->is_array() || words->empty())
+    return reader.wrong("command", "must be a non-empty array of strings");
+  for (const auto& word : *words) {
+    if (!word.is_string() || word.get_ref<const std::string&>().find('\0') != std::string::npos)
+      return reader.wrong("command", "must be a non-empty array of strings");
+    function.command.push_back(word.get<std::string>());
+  }
+  if (function.command[0].empty()) return reader.wrong("command", "the first word is a program");
+  return function;
+}
+
+Status read_functions(const Reader& reader, const Json& root, const std::string& path, Config& config) {
+  if (!root.contains("functions")) return ok();
+  if (!root["functions"].is_array()) return reader.wrong("functions", "must be an array of objects");
+  const auto built_in = Functions::with_built_ins().names();
+  std::set<std::string> names(built_in.begin(), built_in.end());
+  for (const auto& item : root["functions"]) {
+    auto function = read_function(reader, item, path);
+    if (!function) return function.error();
+    if (!names.insert(function->name).second)
+      return reader.wrong("functions", "two functions are named " + function->name);
+    config.functions.push_back(std::move(*function));
+  }
+  return ok();
+}
+
 Status read_rest(const Reader& reader, const Json& root, Config& config) {
   if (root.contains("durability")) {
     if (root["durability"] == "process")
@@ -192,12 +227,14 @@ Result<Config> parse_config(const std::string& text, const std::string& path) {
   }
   if (!root.is_object()) return make_error(Errc::usage, path + ":1: must be one JSON object");
   Config config;
-  if (auto s = reader.refuse_unknown(root, {"pools", "modules", "durability", "keep_jobs", "keep_events",
-                                            "shared_memory_bytes", "drain_timeout", "callback_timeout"});
+  if (auto s = reader.refuse_unknown(
+          root, {"pools", "modules", "functions", "durability", "keep_jobs", "keep_events",
+                 "shared_memory_bytes", "drain_timeout", "callback_timeout"});
       !s)
     return s.error();
   if (auto s = read_pools(reader, root, config); !s) return s.error();
   if (auto s = read_modules(reader, root, path, config); !s) return s.error();
+  if (auto s = read_functions(reader, root, path, config); !s) return s.error();
   if (auto s = read_rest(reader, root, config); !s) return s.error();
   if (config.pools.empty()) config.pools.push_back({"default", 0});
   return config;

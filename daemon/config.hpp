@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/pool/worker_protocol.hpp"
 #include "daemon/store.hpp"
 
 namespace tine {
@@ -20,6 +21,7 @@ struct PoolConfig {
 struct Config {
   std::vector<PoolConfig> pools;     ///< never empty: `default` stands in
   std::vector<std::string> modules;  ///< absolute paths
+  std::vector<CoProcessSpec> functions;
   Durability durability = Durability::power;
   std::uint64_t keep_jobs = 100000;
   std::uint64_t keep_events = 100000;

@@ -7,14 +7,17 @@
 namespace tine {
 
 struct MapRun;
+class SingleCalls;
 
 /// One request on its way: what a verb's handler is given.
 struct Call {
   Services& services;
   ipc::Channel& channel;
   const ipc::Json& params;
-  std::vector<UniqueFd> descriptors;  ///< that came with the request
-  std::shared_ptr<MapRun>& map_run;   ///< the connection's, null: there is none
+  std::vector<UniqueFd> descriptors;           ///< that came with the request
+  std::shared_ptr<MapRun>& map_run;            ///< the connection's, null: there is none
+  std::shared_ptr<SingleCalls>& single_calls;  ///< likewise
+  std::string error_type = {};  ///< set beside an Error: what a function threw, for the reply's data
 };
 
 using Answer = Result<ipc::OrderedJson>;
@@ -43,6 +46,7 @@ Answer submit(Call&);
 Answer batch(Call&);
 Answer run(Call&);
 Answer wait(Call&);
+Answer call(Call&);
 Answer map(Call&);
 Answer map_items(Call&);
 Answer map_end(Call&);

@@ -20,7 +20,10 @@ class HeldCalls {
   virtual ~HeldCalls() = default;
   /// `on_answers` is called from the loop with what came, in the order of its coming.
   virtual void start(std::function<void(std::vector<Answer>)> on_answers) = 0;
-  virtual void add(std::string call) = 0;
+  /// Gives its index. `deadline_ns`: of the steady clock; it is not begun afterwards. 0: none.
+  virtual std::uint64_t add(std::string call, std::uint64_t deadline_ns) = 0;
+  /// Nobody waits for this one any more: it is ended, or not begun.
+  virtual void give_up(std::uint64_t index) = 0;
   /// Gives the workers what waits, as far as they have places, until pause().
   virtual void go_on() = 0;
   virtual void pause() = 0;

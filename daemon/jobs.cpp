@@ -94,8 +94,8 @@ std::set<std::pair<JobId, std::uint32_t>> Jobs::running_attempts() const {
 }
 
 bool Jobs::is_idle() const {
-  return callbacks_->running() == 0 && calls_.is_empty() && task_calls_.is_empty() &&
-         unknown_work().empty() && std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
+  return callbacks_->running() == 0 && calls_.is_idle() && task_calls_.is_idle() && unknown_work().empty() &&
+         std::none_of(live_.begin(), live_.end(), [](const auto& entry) {
            return entry.second.phase == LiveJob::Phase::running ||
                   (entry.second.phase == LiveJob::Phase::ending && entry.second.started);
          });
@@ -128,7 +128,12 @@ Result<Pool*> Jobs::open_pool(const std::string& name) {
   return found;
 }
 
-Status Jobs::check_function(const std::string& name) const {
+Status Jobs::check_function(const std::string& name, const Pool& pool) const {
+  // One program with one conversation, which a task that is ended would leave in the middle.
+  if (pool.concurrency > 0 && std::any_of(config_.functions.begin(), config_.functions.end(),
+                                          [&](const auto& function) { return function.name == name; }))
+    return make_error(Errc::usage, "pool: \"" + pool.name + "\" is of kind coroutine: " + name +
+                                       " is answered by a program; allowed: a pool of kind process");
   if (workforce_->functions().contains(name)) return ok();
   std::string names;
   for (const auto& known : workforce_->functions()) names += " " + known;

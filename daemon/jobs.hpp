@@ -139,7 +139,7 @@ class Jobs final : public Workforce::Listener {
   /// Errors: Errc::usage for one that is not there, Errc::try_later for a closed one or a daemon that ends.
   Result<Pool*> open_pool(const std::string& name);
   /// Errors: Errc::usage naming those that there are.
-  Status check_function(const std::string& name) const;
+  Status check_function(const std::string& name, const Pool& pool) const;
   Calls& calls() { return calls_; }
   TaskCalls& task_calls() { return task_calls_; }
   /// `concurrency`: as in Pool.

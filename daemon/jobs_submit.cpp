@@ -90,7 +90,7 @@ Status Jobs::check(const std::vector<ipc::Submission>& submissions) {
     const JobSpec& spec = submissions[i].spec;
     const auto found = open_pool(spec.pool);
     Status status = found ? ok() : Status(found.error());
-    if (status && spec.kind == JobKind::function) status = check_function(spec.function);
+    if (status && spec.kind == JobKind::function) status = check_function(spec.function, **found);
     if (status && (*found)->concurrency > 0) status = check_task(spec);
     if (status && spec.slots > (*found)->size)
       status =

@@ -31,6 +31,7 @@ ipc::JobRow row_of(const CallAnswer& answer, bool is_command) {
     end.result_json = answer.bytes;
   } else if (answer.kind == AnswerKind::error) {
     decode_error(answer.bytes, end.error_type, end.error_message);
+    if (end.error_type == worker_died_type) end.reason = Reason::worker_died;  // its co-process
   } else {
     end.error_type = "WorkerDied";
     end.error_message = answer.bytes;

@@ -16,6 +16,7 @@ struct Conversation {
   std::shared_ptr<ipc::Channel> channel;
   Services& services;
   std::shared_ptr<MapRun> map_run;
+  std::shared_ptr<SingleCalls> single_calls;
   int waiting = 0;
   bool has_said_all = false;
 
@@ -26,10 +27,12 @@ struct Conversation {
 
 void answer(Conversation& with, const ipc::Request& request, const Verb& verb,
             std::vector<UniqueFd> descriptors) {
-  Call call{with.services, *with.channel, request.params, std::move(descriptors), with.map_run};
+  Call call{with.services,          *with.channel, request.params,
+            std::move(descriptors), with.map_run,  with.single_calls};
   const Answer result = verb.handler(call);
   if (request.id.is_null()) return;
-  with.channel->send(result ? ipc::reply(request.id, *result) : ipc::error_reply(request.id, result.error()));
+  with.channel->send(result ? ipc::reply(request.id, *result)
+                            : ipc::error_reply(request.id, result.error(), call.error_type));
 }
 
 void handle(const std::shared_ptr<Conversation>& with, ipc::Request request,
@@ -61,7 +64,7 @@ void converse(const std::shared_ptr<ipc::Channel>& channel, Services& services) 
       ipc::hello, {{"protocol", ipc::protocol_version}, {"version", services.version}, {"pid", ::getpid()}}));
   // A client that has asked already does not wait for the greeting: it comes with the first answer.
   if (!channel->has_input()) channel->flush();
-  auto with = std::make_shared<Conversation>(Conversation{channel, services, nullptr});
+  auto with = std::make_shared<Conversation>(Conversation{channel, services, nullptr, nullptr});
   for (;;) {
     auto line = channel->read_line();
     if (!line) {

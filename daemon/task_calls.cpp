@@ -19,12 +19,26 @@ void TaskSession::give(Worker& worker) {
   call.session = id_;
   call.index = next_++;
   call.function = plan_.function;
-  call.text = std::move(waiting_.front());
+  call.text = std::move(waiting_.front().text);
   call.is_text = plan_.is_text;
   call.is_star = plan_.is_star;
   waiting_.pop_front();
+  drop_given_up();
   const auto index = call.index;
   running_[index] = {&worker, workforce_.call(worker, std::move(call))};
+}
+
+void TaskSession::drop_given_up() {
+  for (; !waiting_.empty() && waiting_.front().is_given_up; waiting_.pop_front()) ++next_;
+}
+
+void TaskSession::give_up(std::uint64_t index) {
+  if (index >= next_) {
+    waiting_.at(index - next_).is_given_up = true;
+    return drop_given_up();
+  }
+  if (const auto found = running_.find(index); found != running_.end())
+    workforce_.end_call(*found->second.worker, found->second.place, id_);
 }
 
 void TaskSession::answered(std::uint64_t index, CallAnswer answer) {
@@ -60,6 +74,11 @@ std::shared_ptr<TaskSession> TaskCalls::open(TaskSession::Plan plan) {
 
 void TaskCalls::end_all() {
   for (const auto& [id, session] : std::map(sessions_)) session->end();
+}
+
+bool TaskCalls::is_idle() const {
+  return std::all_of(sessions_.begin(), sessions_.end(),
+                     [](const auto& entry) { return entry.second->is_idle(); });
 }
 
 bool TaskCalls::wants_place(const std::string& pool) const {

@@ -22,6 +22,7 @@ class TaskSession final : public HeldCalls, public std::enable_shared_from_this<
     std::string function;
     bool is_text = false, is_star = false;  ///< as in a TaskCall
     std::size_t parallel = 1;               ///< calls at once, at most
+    bool lingers = false;  ///< without calls it is as good as closed: nobody waits for its end
   };
 
   TaskSession(asio::io_context& loop, Workforce& workforce, Plan plan, std::uint64_t id,
@@ -29,7 +30,12 @@ class TaskSession final : public HeldCalls, public std::enable_shared_from_this<
       : loop_(loop), workforce_(workforce), plan_(std::move(plan)), id_(id), want_(std::move(want)) {}
 
   void start(std::function<void(std::vector<Answer>)> on_answers) override;
-  void add(std::string call) override { waiting_.push_back(std::move(call)); }
+  /// The daemon gives the calls out, and nobody asks it for one whose time is over: give_up() is enough.
+  std::uint64_t add(std::string call, std::uint64_t) override {
+    waiting_.push_back({std::move(call)});
+    return next_ + waiting_.size() - 1;
+  }
+  void give_up(std::uint64_t index) override;
   void go_on() override;
   void pause() override { paused_ = true; }
   bool is_paused() const override { return paused_; }
@@ -37,6 +43,7 @@ class TaskSession final : public HeldCalls, public std::enable_shared_from_this<
 
   std::uint64_t id() const { return id_; }
   const std::string& pool() const { return plan_.pool; }
+  bool is_idle() const { return plan_.lingers && unanswered() == 0; }
   bool wants_place() const { return !paused_ && !waiting_.empty() && running_.size() < plan_.parallel; }
   /// The first that waits, to a worker that has a place.
   void give(Worker& worker);
@@ -45,6 +52,11 @@ class TaskSession final : public HeldCalls, public std::enable_shared_from_this<
   void cut();
 
  private:
+  struct Waiting {
+    std::string text;
+    bool is_given_up = false;
+  };
+  void drop_given_up();
   struct At {
     Worker* worker;
     std::uint32_t place;
@@ -55,7 +67,7 @@ class TaskSession final : public HeldCalls, public std::enable_shared_from_this<
   std::uint64_t id_;
   std::function<void()> want_;
   std::function<void(std::vector<Answer>)> on_answers_;
-  std::deque<std::string> waiting_;
+  std::deque<Waiting> waiting_;  ///< whose first is not given up
   std::unordered_map<std::uint64_t, At> running_;
   std::vector<Answer> answers_;  ///< to be told together
   std::uint64_t next_ = 0;       ///< index of the first that waits
@@ -74,6 +86,8 @@ class TaskCalls {
   std::shared_ptr<TaskSession> open(TaskSession::Plan plan);
   void end_all();
   bool is_empty() const { return sessions_.empty(); }
+  /// No call is unanswered, and no map unfinished.
+  bool is_idle() const;
 
   bool wants_place(const std::string& pool) const;
   /// One call of the session whose turn it is, to a worker that has a place; false: none wants it.

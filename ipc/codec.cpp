@@ -66,9 +66,13 @@ std::string error_reply(const Json& id, int code, const std::string& message, st
   return "{\"jsonrpc\":\"2.0\",\"id\":" + id.dump() + ",\"error\":" + dump(error) + "}";
 }
 
-std::string error_reply(const Json& id, const Error& error) {
+std::string error_reply(const Json& id, const Error& error, const std::string& type) {
   const int code = exit_code_of(error);
-  return error_reply(id, error_code_base - code, error.message(), code);
+  if (type.empty()) return error_reply(id, error_code_base - code, error.message(), code);
+  const OrderedJson body = {{"code", error_code_base - code},
+                            {"message", type + ": " + error.message()},
+                            {"data", {{"exit_code", code}, {"type", type}, {"message", error.message()}}}};
+  return "{\"jsonrpc\":\"2.0\",\"id\":" + id.dump() + ",\"error\":" + dump(body) + "}";
 }
 
 std::string notification(std::string_view method, const OrderedJson& params) {

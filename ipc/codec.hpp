@@ -35,7 +35,8 @@ std::variant<Request, RequestError> parse_request(std::string_view line);
 std::string reply(const Json& id, const OrderedJson& result);
 std::string error_reply(const Json& id, int code, const std::string& message,
                         std::optional<int> exit_code = {});
-std::string error_reply(const Json& id, const Error& error);
+/// `type`: of what a function threw, beside whose message it goes into the error's data; "": none.
+std::string error_reply(const Json& id, const Error& error, const std::string& type = "");
 std::string notification(std::string_view method, const OrderedJson& params);
 
 /// What a submit says once for all its jobs.

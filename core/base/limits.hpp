@@ -8,8 +8,9 @@ namespace tine::limits {
 inline constexpr std::size_t line_bytes_max = 4u << 20;         ///< one request line (contract 7)
 inline constexpr std::size_t batch_line_bytes_max = 16u << 20;  ///< one `batch` line
 inline constexpr int json_depth_max = 64;
-inline constexpr std::size_t socket_path_bytes_max = 107;    ///< sun_path, less its NUL
-inline constexpr std::size_t output_tail_bytes = 64u << 10;  ///< of each stream, in a job record
+inline constexpr std::size_t co_process_reply_bytes_max = 16u << 20;  ///< one line of a co-process
+inline constexpr std::size_t socket_path_bytes_max = 107;             ///< sun_path, less its NUL
+inline constexpr std::size_t output_tail_bytes = 64u << 10;           ///< of each stream, in a job record
 inline constexpr std::size_t output_inline_bytes =
     8u << 10;  ///< up to this an output lives in the record, beyond it in a file
 inline constexpr std::size_t exec_bytes_max = 2u << 20;  ///< argv + env: execve's limit at an 8 MiB stack

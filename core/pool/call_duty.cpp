@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 
 #include "core/base/bytes.hpp"
@@ -67,6 +68,12 @@ std::uint64_t take_number(std::string_view& text) {
   return number;
 }
 
+bool is_past(std::uint64_t deadline_ns) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() >=
+         static_cast<std::int64_t>(deadline_ns);
+}
+
 class Duty {
  public:
   Duty(const CallDuty& duty, CallRing& ring, const DutyPlace& place)
@@ -96,6 +103,9 @@ class Duty {
     if (const auto read = ring_.read_request(slot, call); !read) {
       kind = AnswerKind::error;
       bytes = encode_error("IOError", read.error().message());
+    } else if (call.code != 0 && is_past(call.code)) {
+      kind = AnswerKind::error;
+      bytes = encode_error("TimeoutError", "no worker was free in time");
     } else if (!duty_.command.empty()) {
       bytes = run_command(call.arguments, call.function);
     } else {
@@ -143,7 +153,7 @@ class Duty {
       result = {"", "Exception", "unknown"};
     }
     std::fflush(nullptr);
-    if (::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD) kill_strays();
+    kill_strays();
     return result;
   }
 

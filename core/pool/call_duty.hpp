@@ -41,6 +41,7 @@ struct DutyPlace {
   int errors = -1;                    ///< the caller's stderr: what functions print, too
 };
 
+/// A request's code is its deadline in nanoseconds of the steady clock, or 0: it is not begun after that.
 /// Returns when the caller has let the worker go. Answers are: for a function `value` with its JSON or
 /// `error` with {type, message} as ByteWriter strings; for a command always `value`, with encode(Outcome).
 /// The caller's death ends this process at once, and with it what it runs.

@@ -264,6 +264,11 @@ bool CallRing::has_begun(std::uint32_t worker) const {
   return false;
 }
 
+std::optional<std::uint32_t> CallRing::runner_of(std::uint32_t slot) const {
+  const std::uint32_t word = slot_[slot].state.load();
+  return kind_of(word) == begun ? std::optional(worker_of(word)) : std::nullopt;
+}
+
 void CallRing::prepare_sleep() { header_->reader_asleep.store(1); }
 
 void CallRing::stay_awake() { header_->reader_asleep.store(0); }

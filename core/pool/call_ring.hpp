@@ -88,6 +88,8 @@ class CallRing {
   void clear_seat(std::uint32_t worker);
   /// Whether a call that this worker has begun is not answered yet.
   bool has_begun(std::uint32_t worker) const;
+  /// Who has begun this call and not answered it. A snapshot.
+  std::optional<std::uint32_t> runner_of(std::uint32_t slot) const;
 
   std::uint32_t slots() const { return slots_; }
 

@@ -116,8 +116,7 @@ void CommandRun::finish(Outcome& outcome) {
   pid_t reaped = -1;
   while ((reaped = ::wait4(spawned_.pid, &status, 0, &usage)) < 0 && errno == EINTR) {
   }
-  // Most jobs leave nobody behind; then this is the only cost.
-  if (::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD) kill_strays();
+  kill_strays();
   if (reaped == spawned_.pid) judge(status, outcome);  // else nobody has seen the end: lost
   if (ending_ == Ending::timed_out) {
     outcome.state = JobState::timed_out;

@@ -169,11 +169,13 @@ void call_function(const Functions::Function& function, const JobSpec& spec, con
       result = {"", "Exception", "unknown"};
     }
   }
-  if (::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD) kill_strays();
+  kill_strays();
   ::getrusage(RUSAGE_SELF, &after);
   const bool succeeded = result.error_type.empty();
   outcome.state = succeeded ? JobState::succeeded : JobState::failed;
-  outcome.reason = succeeded ? Reason::exit : Reason::exception;
+  outcome.reason = succeeded                               ? Reason::exit
+                   : result.error_type == worker_died_type ? Reason::worker_died
+                                                           : Reason::exception;
   if (succeeded) outcome.exit_code = 0;
   outcome.result_json = std::move(result.result_json);
   outcome.error_type = std::move(result.error_type);

@@ -8,6 +8,9 @@
 
 namespace tine {
 
+/// The error type of a call whose process ended before it had answered.
+inline constexpr const char* worker_died_type = "WorkerDied";
+
 /// What a call gave: a JSON text, or an error.
 struct CallResult {
   std::string result_json;

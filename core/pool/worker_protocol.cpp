@@ -10,6 +10,12 @@ std::string encode(const ZygoteSetup& setup) {
   out.string(setup.socket_path);
   out.strings(setup.modules);
   out.number(setup.open_files_soft);
+  out.number(static_cast<std::uint32_t>(setup.functions.size()));
+  for (const auto& function : setup.functions) {
+    out.string(function.name);
+    out.strings(function.command);
+    out.string(function.folder);
+  }
   return out.take();
 }
 
@@ -19,6 +25,13 @@ bool decode(std::string_view bytes, ZygoteSetup& setup) {
   setup.socket_path = in.string();
   setup.modules = in.strings();
   setup.open_files_soft = in.number<std::uint64_t>();
+  setup.functions.clear();
+  for (auto left = in.number<std::uint32_t>(); left > 0 && in.ok(); --left) {
+    CoProcessSpec& function = setup.functions.emplace_back();
+    function.name = in.string();
+    function.command = in.strings();
+    function.folder = in.string();
+  }
   return in.at_end();
 }
 

@@ -42,11 +42,19 @@ enum class FrameType : std::uint8_t {
               ///< and reaped
 };
 
+/// A function of the config that a program answers: see CoProcess.
+struct CoProcessSpec {
+  std::string name;
+  std::vector<std::string> command;
+  std::string folder;  ///< absolute: its cwd, where relative paths of the command begin
+};
+
 struct ZygoteSetup {
-  std::string state_dir;                 ///< absolute
-  std::string socket_path;               ///< for TINE_SOCKET in jobs
-  std::vector<std::string> modules;      ///< absolute paths of shared objects
+  std::string state_dir;             ///< absolute
+  std::string socket_path;           ///< for TINE_SOCKET in jobs
+  std::vector<std::string> modules;  ///< absolute paths of shared objects
   std::uint64_t open_files_soft = 1024;  ///< the soft RLIMIT_NOFILE that jobs get back
+  std::vector<CoProcessSpec> functions;  ///< of the config
 };
 
 /// Where a worker sits. `key` names its spool file and output files and is never used twice.

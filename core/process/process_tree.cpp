@@ -76,9 +76,19 @@ struct Member {
   pid_t pid, parent;
 };
 
+std::vector<pid_t>& kept_children() {
+  static std::vector<pid_t> pids;
+  return pids;
+}
+
+bool is_kept(pid_t pid) {
+  return std::find(kept_children().begin(), kept_children().end(), pid) != kept_children().end();
+}
+
 void collect(pid_t pid, std::vector<Member>& members) {
   const std::size_t first = members.size();
-  for (const pid_t child : children_of(pid)) members.push_back({child, pid});
+  for (const pid_t child : children_of(pid))
+    if (!is_kept(child)) members.push_back({child, pid});
   for (std::size_t at = first; at < members.size(); ++at)
     for (const pid_t child : children_of(members[at].pid)) members.push_back({child, members[at].pid});
 }
@@ -141,6 +151,9 @@ std::vector<pid_t> descendants_of(pid_t pid) {
   return pids;
 }
 
+void keep_child(pid_t pid) { kept_children().push_back(pid); }
+void forget_child(pid_t pid) { std::erase(kept_children(), pid); }
+
 void signal_descendants(pid_t pid, int signal) {
   std::vector<Member> members;
   collect(pid, members);
@@ -153,18 +166,20 @@ void signal_tree(pid_t pid, int signal) {
 }
 
 void kill_strays(const std::vector<pid_t>& spared) {
+  const bool spares_some = !spared.empty() || !kept_children().empty();
   for (;;) {
-    if (spared.empty()) {
+    if (!spares_some) {
       // The usual case costs this one call: no /proc, no kill.
       const pid_t reaped = ::waitpid(-1, nullptr, WNOHANG);
       if (reaped > 0 || (reaped < 0 && errno == EINTR)) continue;
       if (reaped < 0) return;
     }
     std::vector<pid_t> strays = children_of(::getpid());
-    std::erase_if(strays,
-                  [&](pid_t pid) { return std::find(spared.begin(), spared.end(), pid) != spared.end(); });
+    std::erase_if(strays, [&](pid_t pid) {
+      return is_kept(pid) || std::find(spared.begin(), spared.end(), pid) != spared.end();
+    });
     if (strays.empty()) {
-      if (!spared.empty()) return;
+      if (spares_some) return;
       ::usleep(1000);  // the kernel's list may miss one while another exits; ECHILD above is the truth
       continue;
     }

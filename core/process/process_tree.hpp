@@ -21,6 +21,11 @@ std::vector<pid_t> children_of(pid_t pid);
 /// missing.
 std::vector<pid_t> descendants_of(pid_t pid);
 
+/// A child that outlives what this process runs: descendants_of(), signal_descendants() and kill_strays() of
+/// this process pass it over, and what is below it, until it is forgotten.
+void keep_child(pid_t pid);
+void forget_child(pid_t pid);
+
 /// Sends `signal` to every process below `pid`, not to `pid` itself.
 void signal_descendants(pid_t pid, int signal);
 

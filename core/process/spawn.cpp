@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,6 +33,7 @@ struct Launch {
   mode_t umask;
   int descriptors[3];
   rlimit open_files;
+  pid_t mortal_with = 0;  ///< the parent whose death ends the child; 0: no matter
   rlimit memory;
   int nice;
   volatile Step failed_step = Step::none;
@@ -77,6 +79,10 @@ bool place_descriptors(Launch& launch) {
 /// In the child, until exec: only system calls, and only `launch` and the stack are written.
 [[noreturn]] void become(Launch& launch) {
   ::setsid();
+  if (launch.mortal_with != 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != launch.mortal_with) ::_exit(126);  // it died before the line above
+  }
   const bool placed = place_descriptors(launch);
   ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
   ::umask(launch.umask);
@@ -157,6 +163,7 @@ Result<Spawned> spawn_command(const Command& command, ExecFailure& failure) {
   launch.descriptors[0] = command.in;
   launch.descriptors[1] = command.out;
   launch.descriptors[2] = command.err;
+  if (command.dies_with_parent) launch.mortal_with = ::getpid();
   ::getrlimit(RLIMIT_NOFILE, &launch.open_files);
   if (command.open_files_soft > 0)
     launch.open_files.rlim_cur = std::min<rlim_t>(command.open_files_soft, launch.open_files.rlim_max);

@@ -12,9 +12,11 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <memory>
 
 #include "core/base/bytes.hpp"
 #include "core/base/failpoint.hpp"
+#include "core/pool/co_process.hpp"
 #include "core/pool/coroutine_worker.hpp"
 #include "core/pool/daemon_link.hpp"
 #include "core/pool/functions.hpp"
@@ -78,9 +80,23 @@ class Zygote {
       return fail(status.error().message());
     for (const auto& module : setup_.modules)
       if (auto status = load_module(module, functions_); !status) return fail(status.error().message());
+    for (const auto& function : setup_.functions)
+      if (auto status = add_co_process(function); !status) return fail(status.error().message());
     ByteWriter out;
     out.strings(functions_.names());
     link_.send(FrameType::ready, out.bytes());
+  }
+
+  /// Each worker forks with a copy of it, not started yet.
+  Status add_co_process(const CoProcessSpec& function) {
+    std::vector<std::string> environment;
+    for (char** entry = environ; *entry; ++entry)
+      if (!std::string_view(*entry).starts_with("TINE_")) environment.emplace_back(*entry);
+    environment.push_back("TINE_SOCKET=" + setup_.socket_path);
+    environment.push_back("TINE_AUTOSTART=0");
+    environment.push_back("TINE_FUNCTION=" + function.name);
+    auto process = std::make_shared<CoProcess>(function, std::move(environment), setup_.open_files_soft);
+    return functions_.add(function.name, [process](const std::string& args) { return process->call(args); });
   }
 
   void fail(const std::string& why) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -43,29 +44,74 @@ struct ArgumentError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+template <class T>
+inline constexpr bool is_json = std::is_same_v<T, Json> || std::is_same_v<T, nlohmann::ordered_json>;
+template <class T>
+concept MapLike = !is_json<T> && requires {
+  typename T::mapped_type;
+};
+template <class T>
+concept ListLike = !is_json<T> && !std::is_convertible_v<T, std::string> && !MapLike<T> && requires {
+  typename T::value_type;
+};
+template <class T>
+inline constexpr bool is_whole_number = std::is_integral_v<T> && !std::is_same_v<T, bool> &&
+                                        !std::is_same_v<T, char> && !std::is_same_v<T, wchar_t>;
+
 /// nlohmann's own conversions turn 1.5 into 1, true into 1 and -1 into a huge unsigned without a word.
 template <class T>
 bool fits(const Json& value) {
   if constexpr (std::is_same_v<T, bool>) {
     return value.is_boolean();
-  } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, char> && !std::is_same_v<T, wchar_t>) {
+  } else if constexpr (is_whole_number<T>) {
     if (value.is_number_unsigned()) return std::in_range<T>(value.get<std::uint64_t>());
     return value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
   } else if constexpr (std::is_floating_point_v<T>) {
     return value.is_number();
+  } else if constexpr (ListLike<T> || MapLike<T>) {
+    for (const auto& item : value) {
+      if constexpr (MapLike<T>) {
+        if (value.is_object() && !fits<typename T::mapped_type>(item)) return false;
+      } else if (!fits<typename T::value_type>(item)) {
+        return false;
+      }
+    }
+    return true;
   } else {
     return true;
   }
 }
 
+/// As JSON names it, where it has a name for it.
 template <class T>
-T argument(const Json& args, std::size_t index) {
+std::string expected() {
+  if constexpr (std::is_same_v<T, bool>) return "boolean";
+  if constexpr (is_whole_number<T>) return "integer";
+  if constexpr (std::is_floating_point_v<T>) return "number";
+  if constexpr (std::is_same_v<T, std::string>) return "string";
+  return type_name(typeid(T));
+}
+
+inline std::string got(const Json& value) {
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() > 40) text = text.substr(0, 40) + "...";
+  return value.is_null() ? text : value.type_name() + (" " + text);
+}
+
+template <class T>
+T argument(const Json& args, std::size_t index, const std::string& function) {
+  const Json& value = args.at(index);
   try {
-    if (fits<T>(args.at(index))) return args.at(index).get<T>();
+    if (fits<T>(value)) return value.get<T>();
   } catch (const Json::exception&) {
   }
-  throw ArgumentError("argument " + std::to_string(index + 1) + ": " + args.at(index).dump() + " is no " +
-                      type_name(typeid(T)));
+  std::string wanted = expected<T>();
+  if constexpr (is_whole_number<T>)
+    if (value.is_number_integer())
+      wanted += " from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
+                std::to_string(std::numeric_limits<T>::max());
+  throw ArgumentError("argument " + std::to_string(index + 1) + " of " + function + ": expected " + wanted +
+                      ", got " + got(value));
 }
 
 template <class F>
@@ -80,17 +126,26 @@ struct Signature<R (C::*)(A...) const> : Signature<R (*)(A...)> {};
 template <class C, class R, class... A>
 struct Signature<R (C::*)(A...)> : Signature<R (*)(A...)> {};
 
+/// A registered function; lives as long as the process.
+template <class F>
+struct Held {
+  F function;
+  std::string name;
+};
+
 template <class F, std::size_t... I>
-Json invoke(F& function, const Json& args, std::index_sequence<I...>) {
+Json invoke(Held<F>& held, const Json& args, std::index_sequence<I...>) {
   using S = Signature<std::decay_t<F>>;
   if (args.size() != sizeof...(I))
-    throw ArgumentError("takes " + std::to_string(sizeof...(I)) + " arguments, " +
-                        std::to_string(args.size()) + " given");
+    throw ArgumentError(held.name + " takes " + std::to_string(sizeof...(I)) +
+                        (sizeof...(I) == 1 ? " argument, " : " arguments, ") + std::to_string(args.size()) +
+                        " given");
   if constexpr (std::is_void_v<typename S::Result>) {
-    function(argument<std::tuple_element_t<I, typename S::Arguments>>(args, I)...);
+    held.function(argument<std::tuple_element_t<I, typename S::Arguments>>(args, I, held.name)...);
     return nullptr;
   } else {
-    return Json(function(argument<std::tuple_element_t<I, typename S::Arguments>>(args, I)...));
+    return Json(
+        held.function(argument<std::tuple_element_t<I, typename S::Arguments>>(args, I, held.name)...));
   }
 }
 
@@ -105,8 +160,8 @@ template <class F>
 int call(void* state, const char* args, std::size_t size, tine_reply_v1 reply, void* context) {
   try {
     constexpr std::size_t count = std::tuple_size_v<typename Signature<F>::Arguments>;
-    const Json result =
-        invoke(*static_cast<F*>(state), Json::parse(args, args + size), std::make_index_sequence<count>());
+    const Json result = invoke(*static_cast<Held<F>*>(state), Json::parse(args, args + size),
+                               std::make_index_sequence<count>());
     const std::string text = result.dump();
     reply(context, text.data(), text.size());
     return 0;
@@ -130,9 +185,9 @@ class Module {
   /// Registers a function, a lambda or a function pointer. A taken name ends the start of tined.
   template <class F>
   void function(const std::string& name, F callable) {
-    using Held = std::decay_t<F>;
-    auto* held = new Held(std::move(callable));  // lives as long as the process
-    if (registrar_->add(registrar_->context, name.c_str(), &module_detail::call<Held>, held) != 0)
+    using Kept = std::decay_t<F>;
+    auto* held = new module_detail::Held<Kept>{std::move(callable), name};
+    if (registrar_->add(registrar_->context, name.c_str(), &module_detail::call<Kept>, held) != 0)
       failed_ = true;
   }
   bool failed() const { return failed_; }

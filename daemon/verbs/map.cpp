@@ -37,13 +37,14 @@ Status read_duty(Call& call, CallDuty& duty) {
     return make_error(Errc::usage, "map: takes one of command (array) and function");
   auto pool = ipc::string_field(call.params, "pool", "default");
   if (!pool) return pool.error();
+  if (!plan.duty.function.empty())
+    if (auto known = jobs.check_function(plan.duty.function, **pool); !known) return known.error();
   duty.pool = std::move(*pool);
   for (const auto& [key, into] : {std::pair{"text", &duty.is_text}, std::pair{"star", &duty.is_star}}) {
     auto value = ipc::bool_field(call.params, key, false);
     if (!value) return value.error();
     *into = *value;
   }
-  if (!duty.function.empty()) return call.services.jobs.check_function(duty.function);
   return ok();
 }
 
@@ -116,7 +117,7 @@ Answer map_items(Call& call) {
   for (const auto& item : *items) {
     auto text = ipc::bytes_from_json(item, "items");
     if (!text) return text.error();
-    run->session->add(std::move(*text));
+    run->session->add(std::move(*text), 0);
   }
   if (!run->closed) run->session->go_on();
   return ipc::OrderedJson::object();

@@ -1,4 +1,4 @@
-"""Python's Process and Pool: microseconds of one. pool_calls.py apply|async|map|process COUNT"""
+"""Python's Process and Pool: microseconds of one. pool_calls.py apply|async|imap|map|process COUNT"""
 import multiprocessing
 import statistics
 import sys
@@ -37,6 +37,17 @@ def run_async(count):
     return (time.perf_counter() - begin) / count * 1e6
 
 
+def run_imap(count):
+    with multiprocessing.Pool(2) as pool:
+        pool.apply(work, (1,))
+        begin = time.perf_counter()
+        last = 0
+        for last in pool.imap(work, range(count), 1):
+            pass
+        assert last == count
+        return (time.perf_counter() - begin) / count * 1e6
+
+
 def run_map(count):
     with multiprocessing.Pool(2) as pool:
         pool.apply(work, (1,))
@@ -58,5 +69,5 @@ def process(count):
 
 if __name__ == "__main__":
     multiprocessing.set_start_method("fork")
-    kinds = {"apply": apply, "async": run_async, "map": run_map, "process": process}
+    kinds = {"apply": apply, "async": run_async, "imap": run_imap, "map": run_map, "process": process}
     print("%.4f" % kinds[sys.argv[1]](int(sys.argv[2])))

@@ -132,6 +132,7 @@ row "$queued queued: seconds to restart" "$(awk -v a="$(date +%s.%N)" -v b="$beg
 
 # The C++ Pool, which needs no daemon.
 "$(dirname "$0")/run_pool_bench.sh" "$build" >"$folder/pool"
+"$(dirname "$0")/run_call_bench.sh" "$build" >>"$folder/pool"
 while IFS='|' read -r name value gate; do row "$name" "$value" "$gate"; done <"$folder/pool"
 
 if [ -n "$json" ]; then printf '[%s\n]\n' "$results" >"$json"; fi

@@ -33,6 +33,33 @@ TEST_CASE("config: says the file, the line, the key and what is allowed") {
         std::string::npos);
 }
 
+TEST_CASE("config: functions that programs answer, in its folder") {
+  const auto config = parse_config(
+      R"({"functions": [{"name": "thumb", "command": ["python3", "thumb.py"]}]})", "/x/tined.json");
+  REQUIRE(config);
+  REQUIRE(config->functions.size() == 1);
+  CHECK(config->functions[0].name == "thumb");
+  CHECK(config->functions[0].command == std::vector<std::string>{"python3", "thumb.py"});
+  CHECK(config->functions[0].folder == "/x");
+}
+
+TEST_CASE("config: functions with a taken name, no command or more keys are refused") {
+  const auto of = [](const std::string& function) {
+    return refusal(("{\"functions\": [" + function + "]}").c_str());
+  };
+  CHECK(of(R"({"name": "echo", "command": ["cat"]})").find("two functions are named echo") !=
+        std::string::npos);
+  CHECK(of(R"({"name": "f", "command": ["a"]}, {"name": "f", "command": ["b"]})").find("two functions") !=
+        std::string::npos);
+  CHECK(of(R"({"name": "a/b", "command": ["cat"]})").find("letters") != std::string::npos);
+  CHECK(of(R"({"name": "f", "command": []})").find("non-empty array") != std::string::npos);
+  CHECK(of(R"({"name": "f", "command": "cat"})").find("non-empty array") != std::string::npos);
+  CHECK(of(R"({"name": "f"})").find("non-empty array") != std::string::npos);
+  CHECK(of(R"({"name": "f", "command": ["cat"], "kind": "x"})").find("allowed: name command") !=
+        std::string::npos);
+  CHECK(of("7").find("array of objects") != std::string::npos);
+}
+
 TEST_CASE("config: a coroutine pool has one worker and 10,000 places, or what it says") {
   const auto config = parse_config(
       R"({"pools": [{"name": "a", "kind": "coroutine"},

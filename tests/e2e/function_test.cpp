@@ -59,6 +59,48 @@ TEST_CASE("function: an exception and wrong arguments fail the job and name the 
   CHECK(daemon.wait(daemon.submit({"--fn", "add", "--args", "[1]"}))["error"]["type"] == "TypeError");
 }
 
+TEST_CASE("function: an error of the arguments names the argument, what is expected and what came") {
+  TestDaemon daemon(with_foo);
+  const auto message = [&](const std::string& function, const std::string& args) {
+    const auto record = daemon.wait(daemon.submit({"--fn", function, "--args", args}));
+    CHECK(record["error"]["type"] == "TypeError");
+    return record["error"]["message"].get<std::string>();
+  };
+
+  CHECK(message("add", R"([1, "x"])") == "argument 2 of add: expected integer, got string \"x\"");
+  CHECK(message("add", "[1.5, 1]") == "argument 1 of add: expected integer, got number 1.5");
+  CHECK(message("add", "[null, 1]") == "argument 1 of add: expected integer, got null");
+  CHECK(message("add", "[3000000000, 1]") ==
+        "argument 1 of add: expected integer from -2147483648 to 2147483647, got number 3000000000");
+  CHECK(message("fail", "[7]") == "argument 1 of fail: expected string, got number 7");
+  CHECK(message("total", "[[1, 2.5]]").find("got array [1,2.5]") != std::string::npos);
+  CHECK(message("add", "[1]") == "add takes 2 arguments, 1 given");
+  CHECK(message("foo", "[]") == "foo takes 1 argument, 0 given");
+  CHECK(daemon.tine({"map", "--star", "--fn", "add"}, "[1, true]\n")
+            .err.find("line 1: TypeError: argument 2 of add: expected integer, got boolean true") !=
+        std::string::npos);
+}
+
+TEST_CASE("function: abort, a segmentation fault and _exit cost the call that ran, and no other") {
+  TestDaemon daemon(with_foo);
+  for (const char* how : {"abort", "segv", "exit"}) {
+    CAPTURE(how);
+    const std::string args = Json{how}.dump();
+    const auto record = daemon.wait(daemon.submit({"--fn", "crash", "--args", args}));
+    CHECK(record["state"] == "failed");
+    CHECK(record["reason"] == "worker_died");
+    CHECK(record["error"]["type"] == "WorkerDied");
+    CHECK(daemon.tine({"run", "--fn", "crash", "--args", args}).exit_status == 1);
+    CHECK(daemon.tine({"run", "--fn", "add", "--args", "[1, 2]"}).out == "3\n");
+  }
+
+  std::string lines;
+  for (int i = 0; i < 300; ++i) lines += i % 100 == 50 ? "\"segv\"\n" : "\"" + std::to_string(i) + "\"\n";
+  const auto mapped = daemon.tine({"map", "--json", "--fn", "crash"}, "\"exit\"\n\"abort\"\n");
+  for (const auto& record : json_lines(mapped.out)) CHECK(record["reason"] == "worker_died");
+  CHECK(mapped.exit_status == 1);
+}
+
 TEST_CASE("function: five at a time in a pool of five") {
   TestDaemon daemon(with_foo);
   std::vector<std::string> words = {"wait", "--json"};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <thread>
 
 #include "tests/support/eventually.hpp"
 #include "tests/support/test_daemon.hpp"
@@ -192,6 +193,36 @@ TEST_CASE("map: workers killed in the middle fail what they ran and nothing else
   CHECK(std::count(lines.begin(), lines.end(), "null") == 200);  // what sleep gives, and what a death gives
   CHECK(finished.err.find("WorkerDied") != std::string::npos);
   CHECK(finished.exit_status == 1);
+}
+
+TEST_CASE("map: a worker killed every 50 ms leaves each call one answer, right or worker_died") {
+  TestDaemon daemon(with_the_module());
+  const int count = 20000;
+  std::string lines;
+  for (int i = 0; i < count; ++i) lines += "[" + std::to_string(i) + ",1]\n";
+  auto client = daemon.tine_running({"map", "--json", "--star", "--fn", "add"}, lines);
+  int killed = 0;
+  while (!client.has_ended()) {
+    const auto workers = daemon.status()["pools"][0]["workers"];
+    const pid_t pid =
+        workers.empty() ? 0 : workers[static_cast<std::size_t>(killed) % workers.size()]["pid"].get<pid_t>();
+    if (pid > 1 && ::kill(pid, SIGKILL) == 0) ++killed;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+
+  const auto records = json_lines(client.wait().out);
+
+  REQUIRE(records.size() == count);
+  CHECK(killed > 0);
+  int wrong = 0, died = 0;
+  for (int i = 0; i < count; ++i) {
+    const auto& record = records[static_cast<std::size_t>(i)];
+    const bool is_dead = record["reason"] == "worker_died" && record["error"]["type"] == "WorkerDied";
+    died += is_dead;
+    wrong += record["index"] != i || (!is_dead && record["result"] != i + 1);
+  }
+  CHECK(wrong == 0);
+  CHECK(died <= killed);
 }
 
 TEST_CASE("map: an output that nobody reads stops the input") {

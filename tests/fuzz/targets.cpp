@@ -13,6 +13,7 @@
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
 #include "core/base/text.hpp"
+#include "core/pool/co_process.hpp"
 #include "core/pool/daemon_link.hpp"
 #include "core/pool/worker_protocol.hpp"
 #include "core/shared/element.hpp"
@@ -237,6 +238,15 @@ void frame_link(const std::string& input) {
   must(taken <= input.size(), "no more comes out than went in");
 }
 
+/// An answer is whole JSON or an error with a type; everything else is refused with a reason of one line.
+void co_process_reply(const std::string& input) {
+  const auto reply = parse_reply(input, 1);
+  if (!reply) return must(reply.error().context.find('\n') == std::string::npos, "the reason is one line");
+  const bool is_error = !reply->error_type.empty();
+  must(is_error == reply->result_json.empty(), "a reply is a result or an error");
+  must(is_error || nlohmann::json::accept(reply->result_json), "a result is JSON");
+}
+
 std::vector<std::string> frame_seeds() {
   return {frame(FrameType::leave, ""),
           frame(FrameType::hello, encode(WorkerHello{"key", "pool", 1, 2, false})),
@@ -250,6 +260,11 @@ const std::vector<Target>& targets() {
       {"line", line_frame,
        [] { return std::vector<std::string>{"a\nbb\n" + std::string(120, 'c') + "\nd"}; }},
       {"request", request, none},
+      {"reply", co_process_reply,
+       [] {
+         return std::vector<std::string>{R"({"id":1,"result":[1,"two",{"three":3.5}]})",
+                                         R"({"id":1,"error":{"type":"T","message":"m"}})"};
+       }},
       {"spec", spec, none},
       {"config", config, none},
       {"text", text, none},
@@ -258,7 +273,7 @@ const std::vector<Target>& targets() {
       {"protocol", worker_protocol,
        [] {
          return std::vector<std::string>{
-             encode(ZygoteSetup{"/s", "/s/tine.sock", {"/m.so"}, 1024}),
+             encode(ZygoteSetup{"/s", "/s/tine.sock", {"/m.so"}, 1024, {{"f", {"f.py"}, "/c"}}}),
              encode(WorkerSeat{"key", "pool", 1}),
              encode(WorkerHello{"key", "pool", 1, 2, true}),
              encode(TaskCall{1, 2, 3, "echo", "[1]", false, true}),

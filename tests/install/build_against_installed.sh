@@ -20,6 +20,17 @@ cmake -G "$generator" -S "$here" -B "$folder/by_cmake" -DCMAKE_PREFIX_PATH="$fol
   -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_CXX_FLAGS="$flags" >"$folder/log" || { cat "$folder/log"; exit 1; }
 cmake --build "$folder/by_cmake" >"$folder/log" || { cat "$folder/log"; exit 1; }
 check "$folder/by_cmake/example"
+TINE_STATE_DIR=$folder/state
+export TINE_STATE_DIR
+unset TINE_SOCKET TINE_CONFIG TINE_JOB_ID
+"$build/tined" >"$folder/log" 2>&1 &
+daemon=$!
+trap 'kill $daemon; wait $daemon; rm -rf "$folder"' EXIT
+tries=0
+until "$build/tine" ping >/dev/null 2>&1 || [ $tries = 200 ]; do tries=$((tries + 1)); sleep 0.05; done
+said=$(timeout 20 "$folder/by_cmake/example_client") || true
+[ "$said" = "hi
+[1]" ] || { echo "example_client said: $said"; cat "$folder/log"; exit 1; }
 [ "$(timeout 10 "$folder/by_cmake/example_coroutine")" = y ] || { echo "tine::coroutine does not give way"; exit 1; }
 
 command -v pkg-config >/dev/null || { echo "SKIPPED: there is no pkg-config"; exit 77; }

@@ -1,6 +1,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <numeric>
 #include <stdexcept>
 #include <tine/module.hpp>
 #include <tine/shared.hpp>
@@ -22,6 +24,16 @@ TINE_MODULE(m) {
     return static_cast<int>(pid);
   });
   m.function("fail", [](const std::string& why) -> int { throw std::runtime_error(why); });
+  /// Ends this process in the middle of the call.
+  m.function("crash", [](const std::string& how) {
+    if (how == "abort") std::abort();
+    if (how == "exit") ::_exit(0);
+    ::raise(SIGSEGV);
+  });
+  m.function("touch", [](const std::string& path) { std::ofstream(path) << "touched"; });
+  m.function("total", [](const std::vector<int>& numbers) {
+    return std::accumulate(numbers.begin(), numbers.end(), 0);
+  });
   m.function("shared_add",
              [](std::string name, int n) { return tine::SharedArray<int>::open(name).add(0, n); });
   m.function("shared_leave_locked", [](std::string name) {

@@ -38,10 +38,15 @@ TEST_CASE("hello, seat and setup: every field survives the wire") {
   CHECK(seat.tasks == 100);
 
   ZygoteSetup setup;
-  REQUIRE(decode(encode(ZygoteSetup{"/s", "/s/tine.sock", {"/a.so", "/b.so"}, 4096}), setup));
+  REQUIRE(decode(
+      encode(ZygoteSetup{"/s", "/s/tine.sock", {"/a.so", "/b.so"}, 4096, {{"f", {"f.py", "x"}, "/c"}}}),
+      setup));
   CHECK(setup.state_dir == "/s");
   CHECK(setup.modules.size() == 2);
   CHECK(setup.open_files_soft == 4096);
+  REQUIRE(setup.functions.size() == 1);
+  CHECK(setup.functions[0].command == std::vector<std::string>{"f.py", "x"});
+  CHECK(setup.functions[0].folder == "/c");
 }
 
 TEST_CASE("task call and answer: every field survives the wire") {

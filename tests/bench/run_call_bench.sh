@@ -1,0 +1,63 @@
+#!/bin/sh
+# Calls through the daemon beside their limit and Python's Pool, in interleaved rounds; only the ratios mean something.
+# The times go to stderr, a line NAME|RATIO|GATE for each figure to stdout. run_call_bench.sh BUILD
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "${1:?BUILD}" && pwd)
+bench=$build/tests/bench
+rounds=${TINE_BENCH_ROUNDS:-5}
+command -v python3 >/dev/null || { echo "run_call_bench.sh: no python3: calls are not compared" >&2; exit 0; }
+folder=$(mktemp -d)
+pids=
+stop() { for pid in $pids; do kill "$pid" && wait "$pid" || true; done; rm -rf "$folder"; }
+trap stop EXIT
+trap 'exit 130' INT TERM
+unset TINE_SOCKET TINE_STATE_DIR TINE_CONFIG TINE_JOB_ID
+
+start() { # NAME CONFIG
+  printf '%s' "$2" >"$folder/$1.json"
+  "$build/tined" --config "$folder/$1.json" --state-dir "$folder/$1" --log-level off >&2 &
+  pids="$pids $!"
+  until TINE_STATE_DIR=$folder/$1 "$build/tine" ping >/dev/null 2>&1; do sleep 0.05; done
+}
+module='"modules": ["'$bench/libpreload_module.so'"]'
+start two '{"pools": [{"name": "default", "size": 2}]}'
+start light '{"pools": [{"name": "default", "size": 1}], '"$module"'}'
+TINE_PRELOAD_MB=500 start heavy '{"pools": [{"name": "default", "size": 1}], '"$module"'}'
+
+ms() { echo $(($(date +%s%N) / 1000)); }
+stream() { # COUNT: microseconds of one call of a map
+  from=$(ms)
+  seq "$1" | TINE_STATE_DIR=$folder/two "$build/tine" map --fn echo >/dev/null
+  awk -v us=$(($(ms) - from)) -v n="$1" 'BEGIN { print us / n }'
+}
+replace() { # NAME COUNT: microseconds of a worker that dies and is replaced
+  from=$(ms)
+  seq "$2" | TINE_STATE_DIR=$folder/$1 "$build/tine" map --fn crash >/dev/null 2>&1 || true
+  awk -v us=$(($(ms) - from)) -v n="$2" 'BEGIN { print us / n }'
+}
+median() { sort -n "$folder/$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+ratio() { awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { printf "%.3f", a / b }'; }
+
+round=0
+while [ "$round" -lt "$rounds" ]; do
+  round=$((round + 1))
+  "$bench/limit_relay" 5000 >>"$folder/relay.us"
+  TINE_STATE_DIR=$folder/two "$bench/client_calls" 5000 >>"$folder/call.us"
+  python3 "$here/pool_calls.py" apply 2000 >>"$folder/apply.us"
+  stream 200000 >>"$folder/stream.us"
+  python3 "$here/pool_calls.py" async 20000 >>"$folder/async.us"
+  python3 "$here/pool_calls.py" imap 20000 >>"$folder/imap.us"
+  replace light 50 >>"$folder/light.us"
+  replace heavy 50 >>"$folder/heavy.us"
+done
+
+printf '%-28s %10s %10s %10s   us, median of %s rounds\n' "" limit python tine "$rounds" >&2
+printf '%-28s %10s %10s %10s\n' "one call" "$(median relay.us)" "$(median apply.us)" "$(median call.us)" \
+  "a call of a map" "" "$(median async.us)" "$(median stream.us)" "against imap, chunk 1" "" "$(median imap.us)" "" \
+  "worker replaced, 500 MB" "$(median light.us)" "" "$(median heavy.us)" >&2
+echo "one call through the daemon: p50 against a bare relay|$(ratio call.us relay.us)|<= 1.4"
+echo "one call through the daemon: p50 against Pool.apply|$(ratio call.us apply.us)|<= 0.5"
+echo "tine map of a no-op: rate against Pool.apply_async with callback|$(ratio async.us stream.us)|>= 5"
+echo "tine map of a no-op: rate against Pool.imap, chunk 1|$(ratio imap.us stream.us)|>= 3"
+echo "a worker replaced with 500 MB preloaded: time against none|$(ratio heavy.us light.us)|<= 1.2"

@@ -37,8 +37,6 @@ Status read_duty(Call& call, CallDuty& duty) {
     return make_error(Errc::usage, "map: takes one of command (array) and function");
   auto pool = ipc::string_field(call.params, "pool", "default");
   if (!pool) return pool.error();
-  if (!plan.duty.function.empty())
-    if (auto known = jobs.check_function(plan.duty.function, **pool); !known) return known.error();
   duty.pool = std::move(*pool);
   for (const auto& [key, into] : {std::pair{"text", &duty.is_text}, std::pair{"star", &duty.is_star}}) {
     auto value = ipc::bool_field(call.params, key, false);
@@ -77,6 +75,8 @@ Answer map(Call& call) {
   Jobs& jobs = call.services.jobs;
   auto pool = jobs.open_pool(plan.duty.pool);
   if (!pool) return pool.error();
+  if (!plan.duty.function.empty())
+    if (auto known = jobs.check_function(plan.duty.function, **pool); !known) return known.error();
   const std::uint64_t at_once = places_of(**pool);
   auto parallel = ipc::unsigned_field(call.params, "parallel", at_once, most_at_once);
   if (!parallel) return parallel.error();

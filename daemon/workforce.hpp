@@ -31,6 +31,9 @@ struct WorkerTask {
   bool is_free() const { return job == 0 && session == 0; }
 };
 
+/// "function foo (job 7)"; of an earlier daemon's job the function is not known.
+std::string name_of(const WorkerTask& task);
+
 /// One worker as the daemon knows it.
 struct Worker {
   WorkerSeat seat;

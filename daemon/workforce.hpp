@@ -46,6 +46,7 @@ struct Worker {
   std::uint32_t attempt = 0;
   OrderKind kind = OrderKind::job;
   std::uint64_t duty = 0;                ///< the call session that it answers; 0: none
+  bool is_announced = false;             ///< its start was told
   bool did_job_last = false;             ///< jobs and calls take turns
   std::uint64_t seq_seen = 0;            ///< of the last record taken from it
   std::uint64_t seq_stored = 0;          ///< the store has the records up to it, all of them

@@ -385,6 +385,7 @@ void Jobs::end_unwitnessed(Worker& worker, const Spool::Offer& begun, Source sou
       if (any_end_) any_end_();
     });
   }
+  failpoint("end.unwitnessed");
   Outcome outcome = unwitnessed_outcome(begun.job, begun.attempt, JobState::lost, Reason::worker_died);
   outcome.started = found->second.started;
   outcome.slot = worker.seat.slot;

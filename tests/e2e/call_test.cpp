@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include <atomic>
 #include <cmath>
 #include <thread>
 #include <tine/client.hpp>
@@ -144,13 +145,19 @@ TEST_CASE("call: a time-out ends what runs with its worker, and what had not beg
 TEST_CASE("call: a killed worker fails the call that it ran, and the connection goes on") {
   TestDaemon daemon(with_foo);
   tine::Client c(daemon.socket());
+  std::atomic<bool> over{false};
   std::thread killer([&] {
-    CHECK(eventually([&] { return daemon.status()["pools"][1]["workers"][0]["state"] == "busy"; }));
-    ::kill(worker_of(daemon, 1), SIGKILL);
+    // One that is killed before it has begun the call leaves it to the next: until the call has failed.
+    CHECK(eventually([&] {
+      if (over) return true;
+      if (daemon.status()["pools"][1]["workers"][0]["state"] == "busy") ::kill(worker_of(daemon, 1), SIGKILL);
+      return false;
+    }));
   });
 
   CHECK_THROWS_AS(c.call_in("one", {}, "sleep", {60}), tine::WorkerDied);
 
+  over = true;
   killer.join();
   CHECK(c.call_in("one", {}, "add", {1, 2}) == 3);
 }
@@ -166,6 +173,23 @@ TEST_CASE("call: an open connection without a call keeps neither jobs nor the da
   CHECK(c.call_in("one", {}, "add", {1, 2}) == 3);
   CHECK(daemon.tine({"shutdown"}).exit_status == 0);
   CHECK_THROWS_AS(c.call("add", 1, 2), tine::DaemonError);
+}
+
+TEST_CASE("call: in a coroutine pool many wait at once, and one that is over is unwound alone") {
+  DaemonSetup setup;
+  setup.config = R"({"pools": [{"name": "io", "kind": "coroutine", "concurrency": 100}],
+                     "functions": [{"name": "program", "command": ["cat"]}]})";
+  TestDaemon daemon(setup);
+  tine::Client c(daemon.socket());
+
+  CHECK(c.call_in("io", {}, "echo", {1, "two"}) == Json({1, "two"}));
+  CHECK_THROWS_AS(c.call_in("io", 0.1s, "sleep", {60}), tine::TimeoutError);
+  CHECK(c.call_in("io", 10s, "sleep", {0.01}).is_null());
+  CHECK(eventually([&] { return daemon.status()["pools"][0]["busy"] == 0; }));
+  CHECK_THROWS_AS(c.call_in("io", {}, "program", Json::array()), tine::DaemonError);
+  CHECK(daemon.tine({"run", "-g", "io", "--fn", "program"}).exit_status == 2);
+  CHECK(daemon.tine({"map", "-g", "io", "--fn", "program"}, "1\n").exit_status == 2);
+  CHECK(daemon.tine({"shutdown"}).exit_status == 0);
 }
 
 TEST_CASE("call: hundreds at once on one connection, each its own answer") {

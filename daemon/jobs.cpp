@@ -353,6 +353,7 @@ void Jobs::clean(Micros before, std::optional<JobState> state,
 void Jobs::worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                        std::optional<Spool::Offer> returned) {
   if (worker.seat.pool == Callbacks::pool_name) return callbacks_->keeper_died(worker, unwitnessed, returned);
+  if (!worker.is_leaving) events_.note("worker.died", unwitnessed ? unwitnessed->job : 0, detail_of(worker));
   // Its spool goes when the end that nobody saw is stored.
   const Source source{worker.seat.key, worker.seq_seen};
   if (returned) put_back(returned->job);
@@ -384,6 +385,7 @@ void Jobs::end_unwitnessed(Worker& worker, const Spool::Offer& begun, Source sou
       if (any_end_) any_end_();
     });
   }
+  failpoint("end.unwitnessed");
   Outcome outcome = unwitnessed_outcome(begun.job, begun.attempt, JobState::lost, Reason::worker_died);
   outcome.started = found->second.started;
   outcome.slot = worker.seat.slot;
@@ -397,6 +399,12 @@ void Jobs::end_unwitnessed(Worker& worker, const Spool::Offer& begun, Source sou
     outcome.error_message = "the worker (pid " + std::to_string(worker.pid) + ") died while it ran this call";
   }
   end(begun.job, std::move(outcome), source);
+}
+
+/// For its events.
+std::string Jobs::detail_of(const Worker& worker) {
+  return "\"pool\":\"" + worker.seat.pool + "\",\"slot\":" + std::to_string(worker.seat.slot) +
+         ",\"pid\":" + std::to_string(worker.pid);
 }
 
 void Jobs::put_back(JobId id) {

@@ -209,6 +209,7 @@ class Jobs final : public Workforce::Listener {
   void make_ready(Pool& pool, JobId id, JobTable::StartData data);
   void put_back(JobId id);
   void leave_seat(JobId id, LiveJob& job);
+  static std::string detail_of(const Worker& worker);
   void await_callers();
   // Waiting and held jobs.
   void line_up(JobId id);

@@ -197,6 +197,9 @@ std::string Jobs::why(JobId id) const {
   const std::string in_pool = "pool " + pool.name;
   if (pool.is_paused) return "waits: " + in_pool + " is paused";
   if (!zygote_failure_.empty()) return "waits: " + in_pool + " has no workers: " + zygote_failure_;
+  for (const Worker* worker : pool.seats)
+    if (const WorkerTask* hog = worker ? worker->hog() : nullptr)
+      return "waits: " + in_pool + " is held up by " + name_of(*hog) + ", which does not give way";
   if (job.slots > pool.capacity())
     return "waits: it asks for " + std::to_string(job.slots) + " slots, " + in_pool + " has " +
            std::to_string(pool.capacity());

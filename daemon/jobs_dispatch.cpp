@@ -49,6 +49,8 @@ void Jobs::worker_is_free(Worker& worker) {
   if (worker.seat.pool == Callbacks::pool_name) return callbacks_->keeper_is_free(worker);
   Pool* target = pool(worker.seat.pool);
   if (!target) return workforce_->dismiss(worker);
+  if (!std::exchange(worker.is_announced, true) && worker.is_ours)
+    events_.note("worker.started", 0, detail_of(worker));
   if (!worker.is_coroutine()) occupy(*target, worker);
   pump_soon(*target);
 }

@@ -31,6 +31,9 @@ struct WorkerTask {
   bool is_free() const { return job == 0 && session == 0; }
 };
 
+/// "function foo (job 7)"; of an earlier daemon's job the function is not known.
+std::string name_of(const WorkerTask& task);
+
 /// One worker as the daemon knows it.
 struct Worker {
   WorkerSeat seat;
@@ -43,6 +46,7 @@ struct Worker {
   std::uint32_t attempt = 0;
   OrderKind kind = OrderKind::job;
   std::uint64_t duty = 0;                ///< the call session that it answers; 0: none
+  bool is_announced = false;             ///< its start was told
   bool did_job_last = false;             ///< jobs and calls take turns
   std::uint64_t seq_seen = 0;            ///< of the last record taken from it
   std::uint64_t seq_stored = 0;          ///< the store has the records up to it, all of them

@@ -22,14 +22,13 @@ const WorkerTask* task_of(const Worker& worker, std::uint64_t turn) {
   return label > 0 && label <= worker.tasks.size() ? &worker.tasks[label - 1] : nullptr;
 }
 
-/// "function foo (job 7)"; of an earlier daemon's job the function is not known.
+}  // namespace
+
 std::string name_of(const WorkerTask& task) {
   const std::string job = task.job == 0 ? "" : "job " + std::to_string(task.job);
   if (task.function.empty()) return job;
   return "function " + task.function + (job.empty() ? "" : " (" + job + ")");
 }
-
-}  // namespace
 
 const WorkerTask* Worker::hog() const {
   const WorkerTask* const task = turn_is_told ? task_of(*this, turn) : nullptr;

@@ -17,7 +17,7 @@ inline constexpr std::size_t exec_bytes_max = 2u << 20;  ///< argv + env: execve
 inline constexpr std::size_t exec_string_bytes_max = 128u
                                                      << 10;  ///< one argument or variable: MAX_ARG_STRLEN
 inline constexpr std::size_t name_bytes_max = 255;           ///< job name, pool name, label key
-inline constexpr std::size_t key_bytes_max = 512;  ///< a unique or idempotency key
+inline constexpr std::size_t key_bytes_max = 512;            ///< a unique or idempotency key
 inline constexpr std::uint32_t pool_size_max = 1024;         ///< workers of one pool
 /// Calls at once in one coroutine worker: each has two maps, and vm.max_map_count is 65530.
 inline constexpr std::uint32_t concurrency_max = 30000;

@@ -20,7 +20,7 @@ namespace tine {
 namespace {
 
 constexpr std::uint64_t spool_magic = 0x6c6f6f7073656e74;  // "tnespool"
-constexpr std::uint32_t spool_version = 3;
+constexpr std::uint32_t spool_version = 4;
 constexpr std::size_t page_bytes = 4096;
 
 // The offer word: two bits of state, two of kind, 60 of job.

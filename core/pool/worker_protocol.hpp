@@ -50,9 +50,9 @@ struct CoProcessSpec {
 };
 
 struct ZygoteSetup {
-  std::string state_dir;             ///< absolute
-  std::string socket_path;           ///< for TINE_SOCKET in jobs
-  std::vector<std::string> modules;  ///< absolute paths of shared objects
+  std::string state_dir;                 ///< absolute
+  std::string socket_path;               ///< for TINE_SOCKET in jobs
+  std::vector<std::string> modules;      ///< absolute paths of shared objects
   std::uint64_t open_files_soft = 1024;  ///< the soft RLIMIT_NOFILE that jobs get back
   std::vector<CoProcessSpec> functions;  ///< of the config
 };

@@ -23,6 +23,7 @@
 #include "core/pool/http_get.hpp"
 #include "core/pool/module_loader.hpp"
 #include "core/pool/worker_loop.hpp"
+#include "core/process/huge_pages.hpp"
 #include "core/process/process_tree.hpp"
 
 namespace tine {
@@ -80,6 +81,7 @@ class Zygote {
       return fail(status.error().message());
     for (const auto& module : setup_.modules)
       if (auto status = load_module(module, functions_); !status) return fail(status.error().message());
+    if (!setup_.modules.empty()) fold_into_huge_pages();
     for (const auto& function : setup_.functions)
       if (auto status = add_co_process(function); !status) return fail(status.error().message());
     ByteWriter out;

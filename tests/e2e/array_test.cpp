@@ -81,7 +81,7 @@ TEST_CASE("batch: names in after, fan-out and fan-in, also over arrays") {
       "\n"
       R"({"name":"split","shell":"echo >go","labels":{"a":"b"},"env":{"X":"y"}})"
       "\n");
-  const auto waited = daemon.tine({"batch", "--wait", daemon.path("jobs")});
+  const auto waited = daemon.sh("\"$tine\" batch --wait jobs");
   CHECK(waited.exit_status == 0);
   const auto records = json_lines(waited.out);
   REQUIRE(records.size() == 6);

@@ -20,7 +20,7 @@ DaemonSetup with_io(const std::string& more = "", std::vector<std::string> envir
 }
 
 Json io_pool(const TestDaemon& daemon) {
-  const auto status = daemon.status();
+  const Json status = daemon.status();
   for (const auto& pool : status["pools"])
     if (pool["name"] == "io") return pool;
   return {};
@@ -268,10 +268,12 @@ TEST_CASE("coroutine pool: a stack that runs over ends that worker's calls and n
 
 TEST_CASE("coroutine pool: jobs live on through a kill -9 of tined, and end once") {
   TestDaemon daemon(with_io());
-  std::vector<std::string> words{"wait", "--json"};
+  std::string batch;
   for (int i = 0; i < 20; ++i)
-    words.push_back(
-        daemon.submit({"-g", "io", "--fn", "sleep", "--args", "[" + std::to_string(0.5 + i * 0.1) + "]"}));
+    batch += R"({"function": "sleep", "pool": "io", "args": [)" + std::to_string(3 + i * 0.05) + "]}\n";
+  std::vector<std::string> words{"wait", "--json"};
+  std::istringstream ids(daemon.tine({"batch", "-"}, batch).out);
+  for (std::string id; std::getline(ids, id);) words.push_back(id);
   REQUIRE(eventually([&] { return io_worker(daemon)["tasks_waiting"] == 20; }));
   const pid_t pid = io_pid(daemon);
 
@@ -331,13 +333,15 @@ TEST_CASE("coroutine pool: what functions print is in the log, line by line") {
 }
 
 TEST_CASE("coroutine pool: a call that holds the worker is told by name, while it does") {
-  TestDaemon daemon(with_io());
+  TestDaemon daemon(with_io(R"(, "concurrency": 1)"));
   const auto id = daemon.submit({"-g", "io", "--fn", "hog", "--args", "[3000]"});
+  const auto behind = daemon.submit({"-g", "io", "--fn", "echo"});
 
   CHECK(eventually([&] {
     const auto hog = io_worker(daemon)["hog"];
     return !hog.is_null() && hog["function"] == "hog" && std::to_string(hog["job"].get<int>()) == id;
   }));
+  CHECK(daemon.tine({"why", behind}).out.find("function hog (job " + id + ")") != std::string::npos);
   CHECK(daemon.log().find("pool io: function hog (job " + id + ") holds worker 0") != std::string::npos);
   CHECK(daemon.wait(id)["state"] == "succeeded");
   CHECK(eventually([&] { return io_worker(daemon)["hog"].is_null(); }));
@@ -353,8 +357,7 @@ TEST_CASE("coroutine pool: resize up shares the work among workers") {
   CHECK(mapped.exit_status == 0);
   std::vector<std::string> ids;
   for (int i = 0; i < 6; ++i) ids.push_back(daemon.submit({"-g", "io", "--fn", "sleep", "--args", "[600]"}));
-  const auto io = io_pool(daemon);
-  for (const auto& worker : io["workers"]) CHECK(worker["tasks_waiting"] == 2);
+  CHECK(eventually([&] { return io_pool(daemon)["busy"] == 6; }));
   for (const auto& worker : io_pool(daemon)["workers"]) CHECK(worker["tasks_waiting"] == 2);
   CHECK(daemon.tine({"pool", "terminate", "io"}).exit_status == 0);
 }
@@ -408,8 +411,9 @@ TEST_CASE("http.get: SSL_CERT_FILE in tined's environment names the authorities"
     CHECK(daemon.wait(daemon.submit({"-g", "io", "--fn", "http.get", "--args", args}))["error"]["type"] ==
           "SSLError");
   }
-  for (const char* name : {"SSL_CERT_FILE=", "CURL_CA_BUNDLE="}) {
-    TestDaemon daemon(with_io("", {"SSL_CERT_FILE", "CURL_CA_BUNDLE", name + server.certificate()}));
+  for (const auto& [named, other] :
+       {std::pair{"SSL_CERT_FILE=", "CURL_CA_BUNDLE"}, std::pair{"CURL_CA_BUNDLE=", "SSL_CERT_FILE"}}) {
+    TestDaemon daemon(with_io("", {other, named + server.certificate()}));
     CHECK(daemon.tine({"run", "-g", "io", "--fn", "http.get", "--args", args}).exit_status == 0);
   }
 }

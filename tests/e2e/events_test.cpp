@@ -83,8 +83,25 @@ TEST_CASE("events: a pool's and a person's doings") {
   const auto lines = events(daemon);
   CHECK(types_of(lines, id) ==
         std::vector<std::string>{"job.submitted", "job.held", "job.released", "job.finished"});
-  CHECK(lines[0]["type"] == "pool.added");
-  CHECK(lines[0]["pool"] == "p");
+  std::vector<std::string> of_pool;
+  for (const auto& line : lines)
+    if (line["type"].get<std::string>().starts_with("pool.") && line["pool"] == "p")
+      of_pool.push_back(line["type"]);
+  CHECK(of_pool == std::vector<std::string>{"pool.added", "pool.closed"});
+}
+
+TEST_CASE("events: a worker's start, and its death with the job that it held") {
+  TestDaemon daemon({R"({"pools":[{"name":"default","size":1}]})"});
+  const auto id = daemon.submit({"--shell", "kill -9 $PPID; sleep 600"});
+  daemon.wait(id);
+  CHECK(eventually([&] {
+    std::vector<std::string> of_workers;
+    for (const auto& line : events(daemon))
+      if (line["type"].get<std::string>().starts_with("worker.") && line["pool"] == "default")
+        of_workers.push_back(line["type"].get<std::string>() +
+                             (line.contains("job") ? line["job"].dump() : ""));
+    return of_workers == std::vector<std::string>{"worker.started", "worker.died" + id, "worker.started"};
+  }));
 }
 
 TEST_CASE("events: what is forgotten is an error that names the oldest") {

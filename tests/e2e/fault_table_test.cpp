@@ -233,8 +233,7 @@ TEST_CASE("fault table: a client dies before it has printed the id") {
 
 TEST_CASE("fault table: an end that nobody saw is lost once, though tined dies before it has stored that") {
   TestDaemon daemon(one_worker_later());
-  // The first commit has the job and the intent to start it, the second would have its end.
-  daemon.start({"TINE_FAILPOINT=worker.execd=kill,store.commit=kill@2"});
+  daemon.start({"TINE_FAILPOINT=worker.execd=kill,end.unwitnessed=kill"});
   REQUIRE(eventually([&] { return daemon.status()["pools"][0]["workers"].size() == 1; }));
   const auto id = first_word(submit_job(daemon).wait().out);
   REQUIRE(eventually([&] { return daemon.has_died(); }));

@@ -74,7 +74,7 @@ TEST_CASE("nothing is left alive: when the main process has ended") {
 
 TEST_CASE("nothing is left alive: after a time-out") {
   TestDaemon daemon;
-  const auto id = daemon.submit({"-t", "4", "--kill-after", "200ms", "-w", daemon.folder(), "--shell",
+  const auto id = daemon.submit({"-t", "15", "--kill-after", "200ms", "-w", daemon.folder(), "--shell",
                                  slip_away("trap '' TERM; while :; do sleep 0.2; done")});
   const auto pids = slipped_away(daemon);
 
@@ -101,7 +101,7 @@ TEST_CASE("nothing is left alive: after a cancel, also of a job that was adopted
 TEST_CASE("nothing is left alive: when an adopted job times out or ends without a daemon") {
   TestDaemon daemon;
   const auto id =
-      daemon.submit({"-t", "4", "--kill-after", "100ms", "-w", daemon.folder(), "--shell", slip_away(go_on)});
+      daemon.submit({"-t", "15", "--kill-after", "100ms", "-w", daemon.folder(), "--shell", slip_away(go_on)});
   const auto pids = slipped_away(daemon);
 
   daemon.kill9();
@@ -186,7 +186,7 @@ TEST_CASE("nothing is left alive: of a function that forked") {
 }
 
 TEST_CASE("nothing is left alive: of a callback that ran out of time") {
-  TestDaemon daemon({R"({"pools": [{"name": "default", "size": 1}], "callback_timeout": "4s"})"});
+  TestDaemon daemon({R"({"pools": [{"name": "default", "size": 1}], "callback_timeout": "15s"})"});
   const auto id = daemon.submit({"-w", daemon.folder(), "--callback", slip_away(go_on), "--shell", "exit 0"});
   const auto pids = slipped_away(daemon);
 

@@ -89,7 +89,7 @@ TEST_CASE("dependency: unknown jobs and malformed lists are refused, and nothing
 
 TEST_CASE("after and delay outlive the daemon") {
   TestDaemon daemon;
-  const auto first = daemon.submit({"--delay", "1500ms", "true"});
+  const auto first = daemon.submit({"--delay", "5s", "true"});
   const auto second = daemon.submit({"--after", first, "true"});
   const auto never = daemon.submit({"--dependency", "afternotok:" + first, "true"});
   daemon.restart();
@@ -104,7 +104,7 @@ TEST_CASE("after and delay outlive the daemon") {
 
 TEST_CASE("delay and at: not before the time; one that is past is refused") {
   TestDaemon daemon;
-  const auto soon = daemon.sh("date -u -d '+1 second' +%Y-%m-%dT%H:%M:%SZ").out.substr(0, 20);
+  const auto soon = daemon.sh("date -u -d '+4 seconds' +%Y-%m-%dT%H:%M:%SZ").out.substr(0, 20);
   const auto id = daemon.submit({"--at", soon, "true"});
   const auto far = daemon.submit({"--at", "tomorrow 06:00", "true"});
   CHECK(state_of(daemon, id) == "waiting");

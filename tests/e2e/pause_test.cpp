@@ -18,7 +18,7 @@ char process_state(pid_t pid) {
 
 TEST_CASE("pause: stops the whole tree, and its time-out; resume lets it go on") {
   TestDaemon daemon;
-  const auto id = daemon.submit({"-w", daemon.folder(), "-t", "2s", "--shell",
+  const auto id = daemon.submit({"-w", daemon.folder(), "-t", "5s", "--shell",
                                  "sleep 600 & echo $! >child; echo $$ >$TINE_JOB_ID.pid; sleep 600"});
   const pid_t pid = daemon.job_process(id);
   CHECK(daemon.tine({"pause", id}).exit_status == 0);
@@ -29,7 +29,7 @@ TEST_CASE("pause: stops the whole tree, and its time-out; resume lets it go on")
 
   daemon.restart();
   CHECK(daemon.record(id)["paused"] == true);
-  CHECK(daemon.tine({"wait", "--timeout", "2500ms", id}).exit_status == 124);
+  CHECK(daemon.tine({"wait", "--timeout", "5500ms", id}).exit_status == 124);
   CHECK(daemon.record(id)["state"] == "running");
   CHECK(daemon.tine({"resume", id}).exit_status == 0);
   CHECK(daemon.wait(id)["state"] == "timed_out");
@@ -50,10 +50,10 @@ TEST_CASE("pause: a paused job can be cancelled") {
 
 TEST_CASE("pause: of a function stops its worker, and its time-out") {
   TestDaemon daemon;
-  const auto id = daemon.submit({"-t", "1s", "--fn", "sleep", "--args", "[600]"});
+  const auto id = daemon.submit({"-t", "4s", "--fn", "sleep", "--args", "[600]"});
   CHECK(eventually([&] { return daemon.record(id)["state"] == "running"; }));
   CHECK(daemon.tine({"pause", id}).exit_status == 0);
-  CHECK(daemon.tine({"wait", "--timeout", "1500ms", id}).exit_status == 124);
+  CHECK(daemon.tine({"wait", "--timeout", "4500ms", id}).exit_status == 124);
   CHECK(daemon.tine({"resume", id}).exit_status == 0);
   CHECK(daemon.wait(id)["state"] == "timed_out");
 }

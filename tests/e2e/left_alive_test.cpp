@@ -100,8 +100,8 @@ TEST_CASE("nothing is left alive: after a cancel, also of a job that was adopted
 
 TEST_CASE("nothing is left alive: when an adopted job times out or ends without a daemon") {
   TestDaemon daemon;
-  const auto id =
-      daemon.submit({"-t", "15", "--kill-after", "100ms", "-w", daemon.folder(), "--shell", slip_away(go_on)});
+  const auto id = daemon.submit(
+      {"-t", "15", "--kill-after", "100ms", "-w", daemon.folder(), "--shell", slip_away(go_on)});
   const auto pids = slipped_away(daemon);
 
   daemon.kill9();

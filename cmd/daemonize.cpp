@@ -11,15 +11,15 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "core/base/file.hpp"
 #include "core/process/spawn.hpp"
 
 namespace tine {
 
 int start_in_background(std::vector<std::string> arguments) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return 125;
-  const UniqueFd read_end(ends[0]);
-  UniqueFd write_end(ends[1]);
+  auto pipe = make_pipe();
+  if (!pipe) return 125;
+  const auto& [read_end, write_end] = *pipe;
   arguments.push_back("--ready-fd");
   arguments.push_back(std::to_string(write_end.get()));
   auto child = spawn_self(arguments, {write_end.get()}, NewSession::yes);
@@ -27,7 +27,7 @@ int start_in_background(std::vector<std::string> arguments) {
     std::fprintf(stderr, "tined: %s\n", child.error().message().c_str());
     return exit_code_of(child.error());
   }
-  write_end.reset();
+  pipe->write_end.reset();
   char byte = 0;
   ssize_t got = 0;
   while ((got = ::read(read_end.get(), &byte, 1)) < 0 && errno == EINTR) {

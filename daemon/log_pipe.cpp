@@ -1,11 +1,12 @@
 #include "daemon/log_pipe.hpp"
 
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <asio/posix/stream_descriptor.hpp>
 #include <memory>
+
+#include "core/base/file.hpp"
 
 namespace tine {
 namespace {
@@ -46,11 +47,11 @@ struct Reader : std::enable_shared_from_this<Reader> {
 }  // namespace
 
 Result<UniqueFd> open_log_pipe(asio::io_context& loop, std::string who) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("make a pipe for the log");
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  std::make_shared<Reader>(loop, ends[0], std::move(who))->read();
-  return UniqueFd(ends[1]);
+  auto pipe = make_pipe();
+  if (!pipe) return pipe.error();
+  never_block(pipe->read_end.get());
+  std::make_shared<Reader>(loop, pipe->read_end.release(), std::move(who))->read();
+  return std::move(pipe->write_end);
 }
 
 }  // namespace tine

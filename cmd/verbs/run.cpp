@@ -54,11 +54,11 @@ class Foreground {
 
   /// `params` as text; `descriptors`: what becomes the job's 0, 1 and 2, or 0 alone. They stay open.
   Status send(const std::string& params, std::vector<int> descriptors) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("pipe");
-    theirs_.reset(ends[0]);
-    alive_.reset(ends[1]);
-    ::fcntl(alive_.get(), F_SETFL, O_NONBLOCK);  // a job that is stopped must not stop us
+    auto pipe = make_pipe();
+    if (!pipe) return pipe.error();
+    theirs_ = std::move(pipe->read_end);
+    alive_ = std::move(pipe->write_end);
+    never_block(alive_.get());  // a job that is stopped must not stop us
     descriptors_ = std::move(descriptors);
     descriptors_.push_back(theirs_.get());
     return daemon_.client.send("run", params, descriptors_);

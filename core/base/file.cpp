@@ -84,6 +84,14 @@ Status write_all(int fd, std::string_view bytes) {
   return ok();
 }
 
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("make a pipe");
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+void never_block(int fd) { ::fcntl(fd, F_SETFL, O_NONBLOCK); }
+
 Status replace_file(const std::string& path, std::string_view bytes) {
   const std::string beside = path + ".new." + std::to_string(::getpid());
   const UniqueFd fd(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));

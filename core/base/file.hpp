@@ -12,6 +12,13 @@ Result<std::string> read_file(const std::string& path);
 Result<std::string> read_tail(const std::string& path, std::size_t tail_bytes);
 Result<std::string> read_all(int fd);
 Status write_all(int fd, std::string_view bytes);
+struct Pipe {
+  UniqueFd read_end, write_end;
+};
+/// Both ends close-on-exec. Errors: EMFILE, ENFILE.
+Result<Pipe> make_pipe();
+/// Reads and writes of it that would wait give EAGAIN; so do those of every descriptor of the same open file.
+void never_block(int fd);
 /// Writes beside and renames over: the old content or the new, never half.
 Status replace_file(const std::string& path, std::string_view bytes);
 /// The folder and its parents; the last is 0700 whatever the umask.

@@ -1,22 +1,15 @@
 #include "core/job/conditions.hpp"
 
-#include <algorithm>
 #include <set>
 
 #include "core/base/quantity.hpp"
+#include "core/base/text.hpp"
 
 namespace tine {
 namespace {
 
 /// More ids than this in one dependency are a mistake, not a wish.
 constexpr JobId ids_max = 100'000;
-
-/// The text up to `separator`, which is taken off with it; the whole where there is none.
-std::string_view cut(std::string_view& text, char separator) {
-  const auto part = text.substr(0, text.find(separator));
-  text.remove_prefix(std::min(text.size(), part.size() + 1));
-  return part;
-}
 
 Result<std::int64_t> number(std::string_view text, std::int64_t least, std::int64_t greatest) {
   // A sign is no part of a range's end.
@@ -27,14 +20,13 @@ Result<std::int64_t> number(std::string_view text, std::int64_t least, std::int6
 
 Result<std::pair<std::int64_t, std::int64_t>> range(std::string_view text, std::int64_t least,
                                                     std::int64_t greatest) {
-  const auto whole = std::string(text);
-  const bool has_end = text.find('-') != std::string_view::npos;
-  const auto from = number(cut(text, '-'), least, greatest);
+  const auto dash = text.find('-');
+  const auto from = number(text.substr(0, dash), least, greatest);
   if (!from) return from.error();
-  if (!has_end) return std::pair(*from, *from);
-  const auto to = number(text, least, greatest);
+  if (dash == std::string_view::npos) return std::pair(*from, *from);
+  const auto to = number(text.substr(dash + 1), least, greatest);
   if (!to) return to.error();
-  if (*to < *from) return make_error(Errc::usage, "the range " + whole + " is reversed");
+  if (*to < *from) return make_error(Errc::usage, "the range " + std::string(text) + " is reversed");
   return std::pair(*from, *to);
 }
 
@@ -61,20 +53,16 @@ Result<std::vector<Dependency>> parse_dependencies(std::string_view text) {
   constexpr const char* allowed =
       "; allowed: afterok:ID[:ID], afterany:ID, afternotok:ID, with commas between";
   std::vector<Dependency> dependencies;
-  for (bool more = true; more;) {
-    more = text.find(',') != std::string_view::npos;
-    auto group = cut(text, ',');
-    const auto word = cut(group, ':');
-    const auto after = after_from(word);
-    if (!after || group.empty())
-      return make_error(Errc::usage,
-                        "\"" + std::string(word) + (after ? "\" names no job" : "\" is not known") + allowed);
+  for (const auto group : split(text, ',')) {
+    const auto words = split(group, ':');
+    const auto after = after_from(words[0]);
+    if (!after || words.size() == 1)
+      return make_error(Errc::usage, "\"" + std::string(words[0]) +
+                                         (after ? "\" names no job" : "\" is not known") + allowed);
     std::vector<JobId> ids;
-    for (bool more_ids = true; more_ids;) {
-      more_ids = group.find(':') != std::string_view::npos;
-      if (auto status = append_ids(cut(group, ':'), ids); !status)
+    for (std::size_t i = 1; i < words.size(); ++i)
+      if (auto status = append_ids(words[i], ids); !status)
         return make_error(Errc::usage, status.error().message() + allowed);
-    }
     for (const JobId id : ids) dependencies.push_back({*after, id});
   }
   return dependencies;
@@ -82,37 +70,33 @@ Result<std::vector<Dependency>> parse_dependencies(std::string_view text) {
 
 Result<std::vector<JobId>> parse_ids(std::string_view text) {
   std::vector<JobId> ids;
-  for (bool more = true; more;) {
-    more = text.find(',') != std::string_view::npos;
-    if (auto status = append_ids(cut(text, ','), ids); !status)
+  for (const auto part : split(text, ','))
+    if (auto status = append_ids(part, ids); !status)
       return make_error(Errc::usage, status.error().message() + "; allowed: ids as 3,7 or a range 10-12");
-  }
   return ids;
 }
 
 Result<ArrayRange> parse_array(std::string_view text) {
-  const std::string whole(text);
   const auto wrong = [&](const std::string& why) {
-    return make_error(Errc::usage, "\"" + whole + "\": " + why +
+    return make_error(Errc::usage, "\"" + std::string(text) + "\": " + why +
                                        "; allowed: FIRST-LAST[:STEP][%MAX] with at most " +
                                        std::to_string(array_elements_max) + " elements and indexes up to " +
                                        std::to_string(array_index_max));
   };
   ArrayRange array;
-  auto elements = cut(text, '%');
-  if (whole.find('%') != std::string::npos) {
-    const auto most = number(text, 1, static_cast<std::int64_t>(array_elements_max));
+  const auto percent = text.find('%');
+  if (percent != std::string_view::npos) {
+    const auto most = number(text.substr(percent + 1), 1, static_cast<std::int64_t>(array_elements_max));
     if (!most) return wrong("%MAX: " + most.error().message());
     array.at_once_max = static_cast<std::uint32_t>(*most);
   }
   std::set<std::uint32_t> indexes;
-  for (bool more = true; more;) {
-    more = elements.find(',') != std::string_view::npos;
-    auto part = cut(elements, ',');
-    const bool has_step = part.find(':') != std::string_view::npos;
-    const auto both = range(cut(part, ':'), 0, array_index_max);
+  for (const auto part : split(text.substr(0, percent), ',')) {
+    const auto colon = part.find(':');
+    const auto both = range(part.substr(0, colon), 0, array_index_max);
     if (!both) return wrong(both.error().message());
-    const auto step = has_step ? number(part, 1, array_index_max) : Result<std::int64_t>(1);
+    const auto step = colon == std::string_view::npos ? Result<std::int64_t>(1)
+                                                      : number(part.substr(colon + 1), 1, array_index_max);
     if (!step) return wrong("STEP: " + step.error().message());
     for (auto index = both->first; index <= both->second; index += *step) {
       indexes.insert(static_cast<std::uint32_t>(index));

@@ -36,16 +36,6 @@ std::string shown(std::string_view line) {
 
 Error no_answer(std::string what) { return make_error(Errc::usage, std::move(what)); }
 
-bool make_pipe(UniqueFd& read_end, UniqueFd& write_end) {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) < 0) return false;
-  read_end.reset(fds[0]);
-  write_end.reset(fds[1]);
-  return true;
-}
-
-void never_block(const UniqueFd& fd) { ::fcntl(fd.get(), F_SETFL, O_NONBLOCK); }
-
 bool would_block() { return errno == EAGAIN || errno == EINTR; }
 
 }  // namespace
@@ -98,7 +88,7 @@ CallResult CoProcess::call(const std::string& args_json) {
 }
 
 bool CoProcess::start(CallResult& why_not) {
-  UniqueFd in, out, err;
+  auto in = make_pipe(), out = make_pipe(), err = make_pipe();
   Command command;
   command.argv = spec_.command;
   command.environment = environment_;
@@ -107,13 +97,11 @@ bool CoProcess::start(CallResult& why_not) {
   command.open_files_soft = open_files_soft_;
   command.dies_with_parent = true;
   why_not.error_type = "StartFailed";
-  if (!make_pipe(in, in_) || !make_pipe(out_, out) || !make_pipe(err_, err)) {
-    why_not.error_message = errno_error("make a pipe").message();
-    return false;
-  }
-  command.in = in.get();
-  command.out = out.get();
-  command.err = err.get();
+  for (const auto* pipe : {&in, &out, &err})
+    if (!*pipe) return why_not.error_message = pipe->error().message(), false;
+  command.in = in->read_end.get();
+  command.out = out->write_end.get();
+  command.err = err->write_end.get();
   ExecFailure failure;
   auto spawned = spawn_command(command, failure);
   if (!spawned) why_not.error_message = spawned.error().message();
@@ -124,7 +112,10 @@ bool CoProcess::start(CallResult& why_not) {
   if (!spawned || spawned->pid < 0) return false;
   process_ = std::move(*spawned);
   keep_child(process_.pid);
-  for (const UniqueFd* end : {&in_, &out_, &err_}) never_block(*end);
+  in_ = std::move(in->write_end);
+  out_ = std::move(out->read_end);
+  err_ = std::move(err->read_end);
+  for (const UniqueFd* end : {&in_, &out_, &err_}) never_block(end->get());
   incoming_.clear();
   scanned_ = 0;
   why_not = {};

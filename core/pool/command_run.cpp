@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "core/base/file.hpp"
 #include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 
@@ -40,7 +41,7 @@ void judge(int status, Outcome& outcome) {
 CommandRun::CommandRun(Spawned spawned, UniqueFd alive, double timeout_s, double kill_after_s)
     : spawned_(std::move(spawned)), alive_(std::move(alive)), kill_after_s_(kill_after_s) {
   if (timeout_s > 0) timeout_at_ = after(timeout_s);
-  if (alive_) ::fcntl(alive_.get(), F_SETFL, O_NONBLOCK);
+  if (alive_) never_block(alive_.get());
 }
 
 std::optional<CommandRun::Clock::time_point> CommandRun::deadline() const {

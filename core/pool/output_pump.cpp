@@ -1,6 +1,5 @@
 #include "core/pool/output_pump.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,10 +11,10 @@
 namespace tine {
 
 Result<OutputPump> OutputPump::make(int file, std::uint64_t bytes_max) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("make a pipe");
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  return OutputPump(UniqueFd(ends[0]), UniqueFd(ends[1]), file, bytes_max);
+  auto pipe = make_pipe();
+  if (!pipe) return pipe.error();
+  never_block(pipe->read_end.get());
+  return OutputPump(std::move(pipe->read_end), std::move(pipe->write_end), file, bytes_max);
 }
 
 void OutputPump::pump() {

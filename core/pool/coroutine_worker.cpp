@@ -15,9 +15,8 @@
 #include "core/base/failpoint.hpp"
 #include "core/pool/call_arguments.hpp"
 #include "core/pool/call_task.hpp"
-#include "core/pool/daemon_link.hpp"
 #include "core/pool/pool_worker.hpp"
-#include "core/pool/spool.hpp"
+#include "core/pool/worker_desk.hpp"
 #include "core/process/process_tree.hpp"
 
 namespace tine {
@@ -39,59 +38,32 @@ struct Placed {
 class CoroutineWorker {
  public:
   explicit CoroutineWorker(const WorkerContext& context)
-      : context_(context), zygote_(::getppid()), places_(context.seat.tasks) {}
+      : context_(context), desk_(context), places_(context.seat.tasks) {}
 
   int run() {
-    state_dir_ = UniqueFd(::open(context_.setup.state_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    auto spool = Spool::create(context_.setup.state_dir, context_.seat);
-    if (!spool || !state_dir_) return 1;
-    spool_ = std::move(*spool);
-    scheduler_.publish(spool_->pulse());
-    failpoint("worker.born");
-    if (link_.dial(state_dir_.get())) say_hello();
-    while (!is_done()) step();
-    if (spool_->unstored().empty()) Spool::remove(context_.setup.state_dir, context_.seat.key);
+    if (!desk_.open()) return 1;
+    scheduler_.publish(desk_.spool().pulse());
+    while (busy_ > 0 || !desk_.is_done()) step();
+    desk_.close();
     return 0;
   }
 
  private:
-  bool is_done() const {
-    if (busy_ > 0) return false;
-    // Without a daemon there is nothing to wait for: what is unstored lies in the spool for the next one.
-    if (!link_.is_open()) return true;
-    return leaving_ && spool_->unstored().empty() && !link_.wants_to_write();
-  }
-
   /// The thread's program waits here, and the tasks run meanwhile.
   void step() {
     DescriptorWait wait;
-    wait.fd = link_.is_open() ? link_.fd() : -1;
-    wait.events = POLLIN | (link_.wants_to_write() ? POLLOUT : 0);
-    if (!scheduler_.wait_descriptors(&wait, 1, link_.is_open() ? never : redial_at_)) ::_exit(1);
-    if (::getppid() != zygote_) leaving_ = true;
-    if (link_.is_open()) {
-      link_.serve(POLLIN | POLLOUT);
-      if (!link_.is_open()) lost_daemon();
+    wait.fd = desk_.link().is_open() ? desk_.link().fd() : -1;
+    wait.events = POLLIN | (desk_.link().wants_to_write() ? POLLOUT : 0);
+    if (!scheduler_.wait_descriptors(&wait, 1, desk_.link().is_open() ? never : redial_at_)) ::_exit(1);
+    desk_.look_at_zygote();
+    if (desk_.link().is_open()) {
+      desk_.link().serve(POLLIN | POLLOUT);
+      if (!desk_.link().is_open()) lost_daemon();
     }
     take_frames();
     record_unbegun();
     if (busy_ == 0 && (::waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD)) kill_strays();
-    if (!link_.is_open() && now() >= redial_at_) redial();
-  }
-
-  void say_hello() {
-    WorkerHello hello{context_.seat.key, context_.seat.pool, context_.seat.slot, ::getpid(), said_hello_};
-    said_hello_ = true;
-    link_.send(FrameType::hello, encode(hello));
-    failpoint("worker.hello");
-    for (const auto& record : spool_->unstored()) send_record(record.seq, record.outcome_bytes);
-  }
-
-  void send_record(std::uint64_t seq, const std::string& outcome_bytes) {
-    ByteWriter out;
-    out.number<std::uint64_t>(seq);
-    out.string(outcome_bytes);
-    link_.send(FrameType::ended, out.bytes());
+    if (!desk_.link().is_open() && now() >= redial_at_) redial();
   }
 
   /// Calls are held by clients of the daemon that has gone; jobs are not.
@@ -105,13 +77,13 @@ class CoroutineWorker {
 
   void redial() {
     redial_at_ = now() + redial_interval_ns;
-    if (link_.dial(state_dir_.get())) say_hello();
+    desk_.redial();
   }
 
   // ---- frames
 
   void take_frames() {
-    while (auto frame = link_.next()) {
+    while (auto frame = desk_.link().next()) {
       ByteReader in(frame->payload);
       switch (frame->type) {
         case FrameType::start:
@@ -134,7 +106,7 @@ class CoroutineWorker {
           mark_stored(in.number<std::uint64_t>());
           break;
         case FrameType::leave:
-          leaving_ = true;
+          desk_.leave();
           break;
         default:
           break;
@@ -149,8 +121,8 @@ class CoroutineWorker {
   }
 
   void mark_stored(std::uint64_t seq) {
-    const auto before = spool_->stored();
-    spool_->mark_stored(seq);
+    const auto before = desk_.spool().stored();
+    desk_.spool().mark_stored(seq);
     for (auto freed = before; freed < seq; ++freed) room_in_spool_.wake_one();
   }
 
@@ -166,7 +138,7 @@ class CoroutineWorker {
   void free_place(const Placed& placed) {
     places_[placed.place].reset();
     --busy_;
-    if (busy_ == 0 || link_.wants_to_write()) scheduler_.wake(program_);
+    if (busy_ == 0 || desk_.link().wants_to_write()) scheduler_.wake(program_);
   }
 
   /// Tells record_unbegun() of a task that found no memory for its stack, which is dropped without having
@@ -195,7 +167,7 @@ class CoroutineWorker {
   }
 
   void record_unbegun() {
-    while (!unbegun_.empty() && !spool_->is_full()) {
+    while (!unbegun_.empty() && !desk_.spool().is_full()) {
       Placed& placed = *unbegun_.back();
       unbegun_.pop_back();
       const CallResult result{"", "OutOfMemory", "no memory for the stack of a task"};
@@ -234,7 +206,7 @@ class CoroutineWorker {
     placed.answer.is_error = !result.error_type.empty();
     placed.answer.bytes = placed.answer.is_error ? encode_error(result.error_type, result.error_message)
                                                  : std::move(result.result_json);
-    if (placed.answer.session != 0) link_.send(FrameType::answered, encode(placed.answer));
+    if (placed.answer.session != 0) desk_.link().send(FrameType::answered, encode(placed.answer));
     free_place(placed);
   }
 
@@ -249,10 +221,11 @@ class CoroutineWorker {
   void take_order(const std::string& payload) {
     auto order = std::make_unique<StartOrder>();
     if (!decode(payload, *order)) return;
-    std::vector<UniqueFd> descriptors = link_.take_descriptors(order->descriptors);
+    std::vector<UniqueFd> descriptors = desk_.link().take_descriptors(order->descriptors);
     failpoint("worker.received");
     if (order->place >= places_.size() || places_[order->place]) return;
-    if (!spool_->begin(order->job, order->attempt, order->place)) return spool_->clear_offer(order->place);
+    if (!desk_.spool().begin(order->job, order->attempt, order->place))
+      return desk_.spool().clear_offer(order->place);
     failpoint("worker.begun");
     Placed& placed = *take_place(order->place);
     placed.outcome.job = order->job;
@@ -328,30 +301,12 @@ class CoroutineWorker {
     Outcome& outcome = placed.outcome;
     outcome.finished = now_micros();
     failpoint("worker.judged");
-    for (;;) {
-      while (spool_->is_full()) room_in_spool_.wait_uninterrupted();
-      const std::string bytes = encode(outcome);
-      const auto seq = spool_->append(OrderKind::job, bytes);
-      if (seq) {
-        failpoint("worker.recorded");
-        spool_->clear_offer(placed.place);
-        send_record(*seq, bytes);
-        failpoint("worker.reported");
-        return;
-      }
-      // Too large for a place, and no room on the disk beside it: the end is kept, the result is not.
-      if (!outcome.result_json.empty()) outcome.state = JobState::failed;
-      outcome.result_json.clear();
-      outcome.error_type = "ResultLost";
-      outcome.error_message = seq.error().message();
-    }
+    while (desk_.spool().is_full()) room_in_spool_.wait_uninterrupted();
+    desk_.record(OrderKind::job, outcome, placed.place);
   }
 
   const WorkerContext& context_;
-  pid_t zygote_;
-  UniqueFd state_dir_;
-  std::unique_ptr<Spool> spool_;
-  DaemonLink link_;
+  WorkerDesk desk_;
   Scheduler& scheduler_ = Scheduler::here();
   Party& program_ = scheduler_.running();
   std::vector<std::unique_ptr<Placed>> places_;
@@ -359,8 +314,6 @@ class CoroutineWorker {
   std::size_t busy_ = 0;  ///< places that are taken
   coroutine_detail::WaitQueue room_in_spool_;
   Instant redial_at_ = 0;
-  bool said_hello_ = false;
-  bool leaving_ = false;
 };
 
 }  // namespace

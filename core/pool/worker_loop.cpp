@@ -16,12 +16,11 @@
 #include "core/base/file.hpp"
 #include "core/pool/call_duty.hpp"
 #include "core/pool/command_run.hpp"
-#include "core/pool/daemon_link.hpp"
 #include "core/pool/function_call.hpp"
 #include "core/pool/job_environment.hpp"
 #include "core/pool/output_files.hpp"
 #include "core/pool/output_pump.hpp"
-#include "core/pool/spool.hpp"
+#include "core/pool/worker_desk.hpp"
 #include "core/process/process_tree.hpp"
 
 namespace tine {
@@ -33,21 +32,13 @@ constexpr auto redial_interval = std::chrono::milliseconds(100);
 class WorkerLoop {
  public:
   explicit WorkerLoop(const WorkerContext& context)
-      : context_(context), zygote_(::getppid()), output_(context.setup.state_dir, context.seat.key) {}
+      : context_(context), desk_(context), output_(context.setup.state_dir, context.seat.key) {}
 
   int run() {
-    state_dir_ = UniqueFd(::open(context_.setup.state_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     null_ = UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    auto spool = Spool::create(context_.setup.state_dir, context_.seat);
-    if (!spool || !state_dir_ || !null_) return 1;
-    spool_ = std::move(*spool);
-    failpoint("worker.born");
-    if (link_.dial(state_dir_.get())) say_hello();
-    while (!is_done()) step();
-    if (spool_->unstored().empty()) {
-      output_.remove();
-      Spool::remove(context_.setup.state_dir, context_.seat.key);
-    }
+    if (!null_ || !desk_.open()) return 1;
+    while (running_ || !desk_.is_done()) step();
+    if (desk_.close()) output_.remove();
     return 0;
   }
 
@@ -61,34 +52,13 @@ class WorkerLoop {
     std::vector<OutputPump> pumps;  ///< stdout's and stderr's, where the output is bounded
   };
 
-  bool is_done() const {
-    if (running_) return false;
-    // Without a daemon there is nothing to wait for: what is unstored lies in the spool for the next one.
-    if (!link_.is_open()) return true;
-    return leaving_ && spool_->unstored().empty() && !link_.wants_to_write();
-  }
-
-  void say_hello() {
-    WorkerHello hello{context_.seat.key, context_.seat.pool, context_.seat.slot, ::getpid(), said_hello_};
-    said_hello_ = true;
-    link_.send(FrameType::hello, encode(hello));
-    failpoint("worker.hello");
-    for (const auto& record : spool_->unstored()) send_record(record.seq, record.outcome_bytes);
-  }
-
-  void send_record(std::uint64_t seq, const std::string& outcome_bytes) {
-    ByteWriter out;
-    out.number<std::uint64_t>(seq);
-    out.string(outcome_bytes);
-    link_.send(FrameType::ended, out.bytes());
-  }
-
   void step() {
     pollfd watched[5];
     nfds_t count = 0;
-    const int link_at = link_.is_open() ? static_cast<int>(count) : -1;
-    if (link_.is_open())
-      watched[count++] = {link_.fd(), static_cast<short>(POLLIN | (link_.wants_to_write() ? POLLOUT : 0)), 0};
+    const int link_at = desk_.link().is_open() ? static_cast<int>(count) : -1;
+    if (desk_.link().is_open())
+      watched[count++] = {desk_.link().fd(),
+                          static_cast<short>(POLLIN | (desk_.link().wants_to_write() ? POLLOUT : 0)), 0};
     const int ended_at = running_ ? static_cast<int>(count) : -1;
     if (running_) watched[count++] = {running_->command->pidfd(), POLLIN, 0};
     const int alive_at = running_ && running_->command->alive_fd() >= 0 ? static_cast<int>(count) : -1;
@@ -98,20 +68,20 @@ class WorkerLoop {
         if (pump.fd() >= 0) watched[count++] = {pump.fd(), POLLIN, 0};
     const int ready = ::poll(watched, count, wait_ms());
     if (ready < 0 && errno != EINTR) ::_exit(1);
-    if (::getppid() != zygote_) leaving_ = true;
+    desk_.look_at_zygote();
     if (ready > 0 && alive_at >= 0 && watched[alive_at].revents) running_->command->read_alive();
     if (running_ && ready > 0)
       for (OutputPump& pump : running_->pumps) pump.pump();
     if (running_) running_->command->tick();
-    if (ready > 0 && link_at >= 0 && watched[link_at].revents) link_.serve(watched[link_at].revents);
+    if (ready > 0 && link_at >= 0 && watched[link_at].revents) desk_.link().serve(watched[link_at].revents);
     take_frames();
     if (ready > 0 && ended_at >= 0 && watched[ended_at].revents) finish_command();
-    if (!link_.is_open() && running_ && Clock::now() >= redial_at_) redial();
+    if (!desk_.link().is_open() && running_ && Clock::now() >= redial_at_) redial();
   }
 
   int wait_ms() const {
     std::optional<Clock::time_point> until = running_ ? running_->command->deadline() : std::nullopt;
-    if (!link_.is_open() && (!until || redial_at_ < *until)) until = redial_at_;
+    if (!desk_.link().is_open() && (!until || redial_at_ < *until)) until = redial_at_;
     if (!until) return -1;
     const auto left = std::chrono::duration_cast<std::chrono::microseconds>(*until - Clock::now()).count();
     return left <= 0 ? 0 : static_cast<int>(std::min<std::int64_t>(left / 1000 + 1, 1 << 30));
@@ -119,11 +89,11 @@ class WorkerLoop {
 
   void redial() {
     redial_at_ = Clock::now() + redial_interval;
-    if (link_.dial(state_dir_.get())) say_hello();
+    desk_.redial();
   }
 
   void take_frames() {
-    while (auto frame = link_.next()) {
+    while (auto frame = desk_.link().next()) {
       ByteReader in(frame->payload);
       switch (frame->type) {
         case FrameType::start:
@@ -146,13 +116,13 @@ class WorkerLoop {
           break;
         }
         case FrameType::stored:
-          spool_->mark_stored(in.number<std::uint64_t>());
+          desk_.spool().mark_stored(in.number<std::uint64_t>());
           break;
         case FrameType::serve_calls:
           serve(frame->payload);
           break;
         case FrameType::leave:
-          leaving_ = true;
+          desk_.leave();
           break;
         default:
           break;
@@ -162,7 +132,7 @@ class WorkerLoop {
 
   void serve(const std::string& payload) {
     CallDuty duty;
-    std::vector<UniqueFd> descriptors = link_.take_descriptors(4);
+    std::vector<UniqueFd> descriptors = desk_.link().take_descriptors(4);
     if (!decode(payload, duty) || descriptors.size() < 3) return;
     UniqueFd errors;
     if (descriptors.size() == 4) errors = std::move(descriptors.back());
@@ -172,23 +142,24 @@ class WorkerLoop {
     if (!ring) ::_exit(1);
     serve_calls(duty, *ring,
                 {context_.functions, output_, context_.setup.socket_path, context_.seat.slot,
-                 context_.setup.open_files_soft, null_.get(), link_.fd(), errors.get()});
+                 context_.setup.open_files_soft, null_.get(), desk_.link().fd(), errors.get()});
     ByteWriter out;
     out.number(duty.id);
-    link_.send(FrameType::duty_done, out.bytes());
+    desk_.link().send(FrameType::duty_done, out.bytes());
   }
 
   void take_order(const std::string& payload) {
     StartOrder order;
     if (!decode(payload, order)) return;
-    std::vector<UniqueFd> descriptors = link_.take_descriptors(order.descriptors);
+    std::vector<UniqueFd> descriptors = desk_.link().take_descriptors(order.descriptors);
     failpoint("worker.received");
-    while (spool_->is_full()) wait_for_daemon();  // a function's time-out must find a place for its record
-    if (running_ || !spool_->begin(order.job, order.attempt)) {
-      if (!running_) spool_->clear_offer();
+    while (desk_.spool().is_full())
+      wait_for_daemon();  // a function's time-out must find a place for its record
+    if (running_ || !desk_.spool().begin(order.job, order.attempt)) {
+      if (!running_) desk_.spool().clear_offer();
       return;
     }
-    spool_->set_session({});
+    desk_.spool().set_session({});
     failpoint("worker.begun");
     Outcome outcome;
     outcome.job = order.job;
@@ -248,7 +219,7 @@ class WorkerLoop {
       fail_to_start(outcome, failure);
       return record(order.kind, outcome);
     }
-    spool_->set_session({spawned->pid, process_start_ticks(spawned->pid)});
+    desk_.spool().set_session({spawned->pid, process_start_ticks(spawned->pid)});
     failpoint("worker.execd");
     auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), spec.timeout_s,
                                             spec.kill_after_s);
@@ -290,7 +261,7 @@ class WorkerLoop {
       return record(order.kind, outcome);
     }
     call_function(*function, spec, {command.environment, command.in, command.out, command.err, alive.get()},
-                  *spool_, outcome);
+                  desk_.spool(), outcome);
     if (captured) output_.collect(outcome, spec.max_output_bytes);
     record(order.kind, outcome);
   }
@@ -317,58 +288,34 @@ class WorkerLoop {
     record(ended.kind, ended.outcome);
   }
 
-  /// Keeps the end until the store has it. When every place is taken, the daemon's word is waited for.
+  /// When every place is taken, the daemon's word is waited for.
   void record(OrderKind kind, Outcome& outcome) {
     outcome.finished = now_micros();
-    std::string bytes = encode(outcome);
     failpoint("worker.judged");
-    for (;;) {
-      const auto seq = spool_->append(kind, bytes);
-      if (seq) {
-        failpoint("worker.recorded");
-        spool_->clear_offer();
-        send_record(*seq, bytes);
-        failpoint("worker.reported");
-        return;
-      }
-      if (spool_->is_full()) {
-        wait_for_daemon();
-        continue;
-      }
-      // Too large for a place, and no room on the disk beside it: the end is kept, the result is not.
-      if (!outcome.result_json.empty()) outcome.state = JobState::failed;
-      outcome.result_json.clear();
-      outcome.stdout_inline.clear();
-      outcome.stderr_inline.clear();
-      outcome.error_type = "ResultLost";
-      outcome.error_message = seq.error().message();
-      bytes = encode(outcome);
-    }
+    while (desk_.spool().is_full()) wait_for_daemon();
+    desk_.record(kind, outcome);
   }
 
   void wait_for_daemon() {
-    if (!link_.is_open()) {
+    if (!desk_.link().is_open()) {
       ::poll(nullptr, 0, static_cast<int>(redial_interval.count()));
       redial();
       return;
     }
     // Only `stored` is taken: an order or `leave` stays where it is until the record has its place.
-    pollfd watched{link_.fd(), static_cast<short>(POLLIN | (link_.wants_to_write() ? POLLOUT : 0)), 0};
-    if (::poll(&watched, 1, 1000) > 0) link_.serve(watched.revents);
-    while (link_.peek() == FrameType::stored)
-      spool_->mark_stored(ByteReader(link_.next()->payload).number<std::uint64_t>());
+    pollfd watched{desk_.link().fd(),
+                   static_cast<short>(POLLIN | (desk_.link().wants_to_write() ? POLLOUT : 0)), 0};
+    if (::poll(&watched, 1, 1000) > 0) desk_.link().serve(watched.revents);
+    while (desk_.link().peek() == FrameType::stored)
+      desk_.spool().mark_stored(ByteReader(desk_.link().next()->payload).number<std::uint64_t>());
   }
 
   const WorkerContext& context_;
-  pid_t zygote_;
-  UniqueFd state_dir_, null_;
-  std::unique_ptr<Spool> spool_;
+  WorkerDesk desk_;
+  UniqueFd null_;
   OutputFiles output_;
-  DaemonLink link_;
   std::optional<Running> running_;
   Clock::time_point redial_at_{};
-  bool said_hello_ = false;
-  bool leaving_ = false;
 };
 
 }  // namespace

@@ -108,8 +108,8 @@ Status DictEnvironment::start() {
   MDB_txn* transaction = nullptr;
   int code = ::mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
   // Another process let it grow since its size was read, perhaps again and again.
-  while (code == MDB_MAP_RESIZED && (code = ::mdb_env_set_mapsize(environment_, 0)) == MDB_SUCCESS)
-    code = ::mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+  for (; code == MDB_MAP_RESIZED; code = ::mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction))
+    if (auto status = follow_growth(); !status) return status;
   if (code == MDB_SUCCESS) {
     code = ::mdb_dbi_open(transaction, nullptr, 0, &dbi_);
     code ? ::mdb_txn_abort(transaction) : (void)(code = ::mdb_txn_commit(transaction));

@@ -14,16 +14,12 @@
 #include "core/base/failpoint.hpp"
 #include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
-#include "core/process/spawn.hpp"
-#include "daemon/log_pipe.hpp"
 
 namespace tine {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto respawn_delay = 100ms;
-constexpr auto failed_respawn_delay = 1000ms;  ///< for one that never came to be ready
 constexpr auto socket_check_interval = 500ms;
 constexpr auto accept_retry_interval = 100ms;
 /// Where a record could not be stored yet (a full disk), those after it do not count.
@@ -34,12 +30,6 @@ void note_stored(Worker& worker, std::uint64_t seq) {
 
 /// Records that may wait before an idle-less worker is told what is stored: well below its 16 places.
 constexpr std::uint64_t untold_max = 6;
-
-/// A coroutine worker's, all free.
-void make_places(Worker& worker) {
-  worker.tasks.resize(worker.seat.tasks);
-  for (std::uint32_t place = worker.seat.tasks; place > 0; --place) worker.free_places.push_back(place - 1);
-}
 
 std::uint64_t inode_of(const std::string& path) {
   struct stat info {};
@@ -136,90 +126,6 @@ void Workforce::watch_socket() {
   });
 }
 
-Status Workforce::spawn_zygote() {
-  int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-    return errno_error("make a socket pair");
-  const UniqueFd theirs(pair[1]);
-  FrameLink::Socket ours(loop_, asio::local::stream_protocol(), pair[0]);
-  auto pid = spawn_self({"tined", "--zygote", std::to_string(theirs.get())}, {theirs.get()}, NewSession::yes);
-  if (!pid) return pid.error();
-  zygote_pid_ = *pid;
-  zygote_ = std::make_shared<FrameLink>(std::move(ours));
-  zygote_->start([this](FrameType type, std::string_view payload) { zygote_frame(type, payload); },
-                 [this] { zygote_closed(); });
-  zygote_->send(FrameType::setup, encode(setup_));
-  return ok();
-}
-
-void Workforce::zygote_frame(FrameType type, std::string_view payload) {
-  ByteReader in(payload);
-  if (type == FrameType::ready) {
-    functions_.clear();
-    for (auto& name : in.strings()) functions_.insert(std::move(name));
-    ready_ = was_ready_ = true;
-    listener_.zygote_is_ready();
-  } else if (type == FrameType::setup_failed) {
-    listener_.zygote_failed(in.string());
-  } else if (type == FrameType::forked || type == FrameType::gone) {
-    const std::string key = in.string();
-    const auto pid = in.number<std::int32_t>();
-    const auto found = workers_.find(key);
-    if (found == workers_.end()) return;
-    if (type == FrameType::forked && pid > 0) {
-      found->second->pid = pid;
-    } else {
-      if (type == FrameType::forked) spdlog::error("cannot fork a worker: {}", in.string());
-      settle(*found->second);
-    }
-  }
-}
-
-void Workforce::zygote_closed() {
-  const bool was_up = std::exchange(ready_, false);
-  if (stopping_) return;
-  spdlog::warn("the zygote (pid {}) died; starting another", zygote_pid_);
-  // Its workers live on; nobody reports their deaths now, and orphans of theirs reach nobody: retire them
-  // when idle.
-  std::vector<Worker*> never_came;
-  for (auto& [key, worker] : workers_) {
-    if (!worker->is_ours) continue;
-    worker->is_ours = false;
-    dismiss(*worker);
-    if (worker->spool)
-      watch_death(*worker);
-    else
-      never_came.push_back(worker.get());
-  }
-  for (Worker* worker : never_came) settle(*worker);
-  if (!was_ready_) return listener_.zygote_failed("it ended while it loaded the modules");
-  respawn_.expires_after(was_up ? respawn_delay : failed_respawn_delay);
-  respawn_.async_wait([this](const std::error_code& error) {
-    if (error || stopping_) return;
-    if (auto status = spawn_zygote(); !status) {
-      spdlog::error("zygote: {}", status.error().message());
-      zygote_closed();
-    }
-  });
-}
-
-Worker& Workforce::hire(const std::string& pool, std::uint32_t slot, std::uint32_t tasks) {
-  auto worker = std::make_unique<Worker>();
-  worker->seat = {key_prefix_ + std::to_string(++hired_), pool, slot, tasks};
-  Worker& hired = *worker;
-  workers_[hired.seat.key] = std::move(worker);
-  std::vector<UniqueFd> descriptors;
-  if (tasks > 0) {
-    make_places(hired);
-    if (auto pipe = open_log_pipe(loop_, "pool " + pool))
-      descriptors.push_back(std::move(*pipe));
-    else
-      spdlog::warn("{}: what pool {} prints is lost", pipe.error().message(), pool);
-  }
-  zygote_->send(FrameType::fork_worker, encode(hired.seat), std::move(descriptors));
-  return hired;
-}
-
 Worker* Workforce::adopt(const std::string& key) {
   auto spool = Spool::attach(setup_.state_dir, key);
   if (!spool) {
@@ -233,7 +139,7 @@ Worker* Workforce::adopt(const std::string& key) {
   worker->is_ours = false;
   worker->is_leaving = true;
   worker->spool = std::move(*spool);
-  make_places(*worker);
+  worker->make_places();
   worker->seq_seen = worker->seq_stored = worker->spool->stored();
   Worker& adopted = *worker;
   workers_[key] = std::move(worker);
@@ -392,26 +298,29 @@ void Workforce::serve_calls(Worker& worker, const CallDuty& duty, const std::vec
   worker.link->send(FrameType::serve_calls, encode(duty), std::move(descriptors));
 }
 
+void Workforce::tell(Worker& worker, FrameType type, JobId job, std::string payload) {
+  if (worker.link) return worker.link->send(type, payload);
+  // It re-dials within a tenth of a second, as long as it runs something.
+  auto again = std::make_shared<asio::steady_timer>(loop_, 100ms);
+  again->async_wait([this, again, key = worker.seat.key, type, job,
+                     payload = std::move(payload)](const std::error_code& error) {
+    const auto found = error || stopping_ ? workers_.end() : workers_.find(key);
+    if (found != workers_.end() && found->second->runs(job)) tell(*found->second, type, job, payload);
+  });
+}
+
 void Workforce::cancel(Worker& worker, double kill_after_s) {
   ByteWriter out;
   out.number<JobId>(worker.job);
   out.number<double>(kill_after_s);
-  if (worker.link) return worker.link->send(FrameType::cancel, out.bytes());
-  // It re-dials within a tenth of a second, as long as it runs something.
-  auto again = std::make_shared<asio::steady_timer>(loop_, 100ms);
-  again->async_wait(
-      [this, again, key = worker.seat.key, job = worker.job, kill_after_s](const std::error_code&) {
-        const auto found = workers_.find(key);
-        if (found != workers_.end() && found->second->job == job && !stopping_)
-          cancel(*found->second, kill_after_s);
-      });
+  tell(worker, FrameType::cancel, worker.job, out.take());
 }
 
 void Workforce::signal(Worker& worker, int signal) {
   ByteWriter out;
   out.number<JobId>(worker.job);
   out.number<std::int32_t>(signal);
-  if (worker.link) worker.link->send(FrameType::signal, out.bytes());
+  tell(worker, FrameType::signal, worker.job, out.take());
 }
 
 void Workforce::pause(Worker& worker, bool paused, bool is_function) {
@@ -423,7 +332,7 @@ void Workforce::pause(Worker& worker, bool paused, bool is_function) {
   ByteWriter out;
   out.number<JobId>(worker.job);
   out.number<std::uint8_t>(paused);
-  if (worker.link) worker.link->send(FrameType::pause, out.bytes());
+  tell(worker, FrameType::pause, worker.job, out.take());
 }
 
 void Workforce::kill(Worker& worker) { signal_worker(worker, SIGKILL); }

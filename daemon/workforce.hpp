@@ -65,6 +65,8 @@ struct Worker {
   const WorkerTask* hog() const;
 
   bool is_coroutine() const { return !tasks.empty(); }
+  void make_places();  ///< as its seat says, all free
+  bool runs(JobId wanted) const;
   bool is_busy() const { return job != 0 || duty != 0 || free_places.size() < tasks.size(); }
   /// How much more it can be given.
   std::size_t room() const {
@@ -151,6 +153,7 @@ class Workforce {
   void accept();
   void welcome(FrameLink::Socket socket);
   void watch_socket();
+  // The zygote: workforce_zygote.cpp.
   Status spawn_zygote();
   void zygote_frame(FrameType type, std::string_view payload);
   void zygote_closed();
@@ -162,6 +165,8 @@ class Workforce {
   void kill_what_is_left(Worker& worker, JobId job);
   void forget_files(const std::string& key);
   void tell_stored(Worker& worker);
+  /// To the worker that runs this job, when it is back; not to one that has ended it meanwhile.
+  void tell(Worker& worker, FrameType type, JobId job, std::string payload);
   static void signal_worker(const Worker& worker, int signal);
   // Of coroutine workers: workforce_tasks.cpp.
   std::uint32_t take_place(Worker& worker, WorkerTask task);

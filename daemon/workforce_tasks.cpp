@@ -35,6 +35,16 @@ const WorkerTask* Worker::hog() const {
   return task && !task->is_free() ? task : nullptr;
 }
 
+void Worker::make_places() {
+  tasks.resize(seat.tasks);
+  for (std::uint32_t place = seat.tasks; place > 0; --place) free_places.push_back(place - 1);
+}
+
+bool Worker::runs(JobId wanted) const {
+  return job == wanted ||
+         std::any_of(tasks.begin(), tasks.end(), [&](const WorkerTask& task) { return task.job == wanted; });
+}
+
 std::uint32_t Workforce::take_place(Worker& worker, WorkerTask task) {
   const auto place = worker.free_places.back();
   worker.free_places.pop_back();
@@ -70,15 +80,7 @@ void Workforce::end_call(Worker& worker, std::uint32_t place, std::uint64_t sess
 void Workforce::cancel_task(Worker& worker, JobId job) {
   ByteWriter out;
   out.number<JobId>(job);
-  if (worker.link) return worker.link->send(FrameType::cancel, out.bytes());
-  // It re-dials within a tenth of a second, as long as it runs something.
-  auto again = std::make_shared<asio::steady_timer>(loop_, 100ms);
-  again->async_wait([this, again, key = worker.seat.key, job](const std::error_code&) {
-    const auto found = workers_.find(key);
-    if (found == workers_.end() || stopping_) return;
-    for (const auto& task : found->second->tasks)
-      if (task.job == job) return cancel_task(*found->second, job);
-  });
+  tell(worker, FrameType::cancel, job, out.take());
 }
 
 void Workforce::task_answered(Worker& worker, std::string_view payload) {

@@ -11,18 +11,19 @@ namespace tine {
 namespace {
 
 /// Jobs that end sooner take their start along to the disk.
-constexpr auto gather_for = std::chrono::milliseconds(10);
+constexpr std::chrono::milliseconds gather_for(10);
+constexpr std::chrono::milliseconds retry_after(1000);  ///< a disk that is full
 
 }  // namespace
 
 void EventLog::note(std::string type, JobId job, std::string detail) {
   told_.push_back({{0, now_micros(), std::move(type), job, std::move(detail)}, 0});
-  store_soon();
+  store_soon(gather_for);
 }
 
 void EventLog::note_start(JobId job, std::uint32_t attempt, Micros time) {
   told_.push_back({{0, time, "", job, ""}, attempt});
-  store_soon();
+  store_soon(gather_for);
 }
 
 std::vector<EventLog::Told> EventLog::take() { return std::exchange(told_, {}); }
@@ -39,17 +40,19 @@ void EventLog::stored() {
   for (Bell* bell : followers_) bell->ring();
 }
 
-void EventLog::store_soon() {
+void EventLog::store_soon(std::chrono::milliseconds after) {
   if (std::exchange(is_armed_, true)) return;
-  timer_.expires_after(gather_for);
+  timer_.expires_after(after);
   timer_.async_wait([this](const std::error_code& error) {
     is_armed_ = false;
     if (error || told_.empty()) return;
     auto told = std::make_shared<std::vector<Told>>(take());
     store_.submit([told](JobTable& table) { return write(table, *told); },
-                  [this](Status status) {
-                    if (!status) spdlog::error("events are missing: {}", status.error().message());
-                    stored();
+                  [this, told](Status status) {
+                    if (status) return stored();
+                    spdlog::error("events: {}; trying again", status.error().message());
+                    told_.insert(told_.begin(), told->begin(), told->end());
+                    store_soon(retry_after);
                   });
   });
 }

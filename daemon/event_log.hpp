@@ -1,6 +1,7 @@
 #pragma once
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
+#include <chrono>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,7 +35,7 @@ class EventLog {
   void remove_follower(Bell* bell) { followers_.erase(bell); }
 
  private:
-  void store_soon();
+  void store_soon(std::chrono::milliseconds after);
   Store& store_;
   asio::steady_timer timer_;
   bool is_armed_ = false;

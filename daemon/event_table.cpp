@@ -44,11 +44,6 @@ std::uint64_t JobTable::oldest_event() {
   return s.step() ? static_cast<std::uint64_t>(s.integer(0)) : 0;
 }
 
-std::uint64_t JobTable::newest_event() {
-  auto s = statement("SELECT max(seq) FROM events");
-  return s.step() ? static_cast<std::uint64_t>(s.integer(0)) : 0;
-}
-
 Status JobTable::trim_events(std::uint64_t keep) {
   auto s = statement("DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?");
   s.bind(static_cast<std::int64_t>(std::max<std::uint64_t>(1, keep))).step();

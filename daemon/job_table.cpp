@@ -382,7 +382,7 @@ Status JobTable::each_unfinished(const std::function<void(const Unfinished&)>& v
            static_cast<std::uint32_t>(s.integer(2)), static_cast<std::int32_t>(s.integer(3)),
            pool ? pool : "", (s.integer(5) & 1) != 0, (s.integer(5) & 2) != 0,
            static_cast<JobKind>(s.integer(6)), s.integer(7), static_cast<std::uint32_t>(s.integer(8)),
-           s.integer(9) != 0, std::string(blob_of(s.get(), 10))});
+           s.integer(9) != 0, decode_spec(blob_of(s.get(), 10))});
   }
   return s.failed() ? Status(error("read unfinished jobs")) : ok();
 }
@@ -401,15 +401,12 @@ std::vector<JobId> JobTable::pending_callbacks() {
   return ids;
 }
 
-Result<JobTable::Forgotten> JobTable::trim(std::uint64_t keep, std::size_t at_most, const Spared& spared) {
-  std::uint64_t ended = 0;
-  for (const auto& [state, count] : counts())
-    if (has_ended(state)) ended += count;
+Result<JobTable::Forgotten> JobTable::trim(std::size_t at_most, const Spared& spared) {
   std::vector<JobId> gone;
-  if (ended <= keep) return Forgotten{};
+  if (at_most == 0) return Forgotten{};
   {
     auto s = statement("SELECT id FROM jobs WHERE state >= 5 AND cb_state <> 1 ORDER BY id LIMIT ?");
-    s.bind(static_cast<std::int64_t>(std::min<std::uint64_t>(ended - keep, at_most)));
+    s.bind(static_cast<std::int64_t>(at_most));
     while (s.step())
       if (const auto id = static_cast<JobId>(s.integer(0)); !spared(id)) gone.push_back(id);
     if (s.failed()) return error("trim");
@@ -441,10 +438,12 @@ Result<JobTable::Forgotten> JobTable::forget(std::vector<JobId> ids) {
   Forgotten forgotten;
   if (auto status = set_meta("greatest_id", std::to_string(greatest_id_)); !status) return status.error();
   for (const JobId id : ids) {
-    auto s = statement("DELETE FROM jobs WHERE id = ? RETURNING spec");
-    if (s.bind(static_cast<std::int64_t>(id)).step())
-      if (auto spec = decode_spec(blob_of(s.get(), 0)); spec && spec->stdin_is_spooled)
+    auto s = statement("DELETE FROM jobs WHERE id = ? RETURNING state, spec");
+    if (s.bind(static_cast<std::int64_t>(id)).step()) {
+      forgotten.states.push_back(static_cast<JobState>(s.integer(0)));
+      if (auto spec = decode_spec(blob_of(s.get(), 1)); spec && spec->stdin_is_spooled)
         forgotten.stdin_files.push_back(std::move(spec->stdin_path));
+    }
     if (s.failed()) return error("forget a job");
   }
   forgotten.ids = std::move(ids);

@@ -91,7 +91,7 @@ class JobTable {
     Micros not_before;
     std::uint32_t crashes;
     bool is_paused;
-    std::string spec;  ///< of a job with conditions; empty: it has none
+    std::optional<JobSpec> conditions;  ///< its spec, where that has some
   };
   Status each_unfinished(const std::function<void(const Unfinished&)>& visit);
   std::map<JobState, std::uint64_t> counts();
@@ -99,10 +99,11 @@ class JobTable {
   using Spared = std::function<bool(JobId)>;
   struct Forgotten {
     std::vector<JobId> ids;
+    std::vector<JobState> states;
     std::vector<std::string> stdin_files;  ///< our own copies, nobody's now
   };
-  /// Forgets the oldest ended jobs beyond `keep`; returns what they leave behind.
-  Result<Forgotten> trim(std::uint64_t keep, std::size_t at_most, const Spared& spared);
+  /// Forgets the oldest ended jobs, `at_most` so many; returns what they leave behind.
+  Result<Forgotten> trim(std::size_t at_most, const Spared& spared);
   /// Forgets ended jobs, at most `at_most`: those that ended before `before`, of this state where one is
   /// given. Who waits for its callback stays. `from`: where to begin, and to go on; 0 at the end.
   Result<Forgotten> clean(Micros before, std::optional<JobState> state, JobId& from, std::size_t at_most,
@@ -120,7 +121,6 @@ class JobTable {
   /// Those after `after`, at most `limit`, ascending.
   Result<std::vector<Event>> events(std::uint64_t after, std::size_t limit);
   std::uint64_t oldest_event();  ///< 0: there is none
-  std::uint64_t newest_event();
   /// Each attempt's start once, however often it is told.
   Status add_start(JobId id, std::uint32_t attempt, Micros time);
   Status trim_events(std::uint64_t keep);

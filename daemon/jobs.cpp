@@ -11,7 +11,13 @@
 namespace tine {
 namespace {
 
-/// A job that came from another boot, or was lost some other way, has no witness.
+constexpr std::uint64_t trim_interval_jobs = 1000;
+/// So many workers may die of one job, whatever its retries say.
+constexpr std::uint16_t crashes_max = 5;
+constexpr auto store_retry_interval = std::chrono::seconds(1);
+
+}  // namespace
+
 Outcome unwitnessed_outcome(JobId id, std::uint32_t attempt, JobState state, Reason reason) {
   Outcome outcome;
   outcome.job = id;
@@ -21,13 +27,6 @@ Outcome unwitnessed_outcome(JobId id, std::uint32_t attempt, JobState state, Rea
   outcome.finished = now_micros();
   return outcome;
 }
-
-constexpr std::uint64_t trim_interval_jobs = 1000;
-/// So many workers may die of one job, whatever its retries say.
-constexpr std::uint16_t crashes_max = 5;
-constexpr auto store_retry_interval = std::chrono::seconds(1);
-
-}  // namespace
 
 std::string new_event_id(const Outcome& outcome) {
   return std::to_string(outcome.job) + "-" + std::to_string(outcome.attempt) + "-" +
@@ -76,6 +75,17 @@ const LiveJob* Jobs::find(JobId id) const {
 Pool* Jobs::pool(const std::string& name) {
   const auto found = pools_.find(name);
   return found == pools_.end() ? nullptr : found->second.get();
+}
+
+std::map<JobState, std::uint64_t> Jobs::counts() const {
+  auto counts = counts_;
+  for (const auto& [name, pool] : pools_) {
+    counts[JobState::waiting] += pool->waiting;
+    counts[JobState::held] += pool->held;
+    counts[JobState::queued] += pool->in_line();
+    counts[JobState::running] += pool->running;
+  }
+  return counts;
 }
 
 std::vector<JobId> Jobs::jobs_of(const Pool& pool) const {
@@ -187,8 +197,7 @@ void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Stat
   std::string event_id;
   if (has_callback) event_id = new_event_id(outcome);
   auto bytes = std::make_shared<std::string>(encode(outcome));
-  // Its start is told before its end, also where nobody was there to see it.
-  if (outcome.started != 0) events_.note_start(id, outcome.attempt, outcome.started);
+  note_unseen_start(job, outcome);
   auto told = std::make_shared<std::vector<EventLog::Told>>(events_.take());
   store_until_taken(
       id,
@@ -220,6 +229,12 @@ void Jobs::store_until_taken(JobId id, Store::Work work, std::function<void()> t
   });
 }
 
+/// Its start is told before its end, also where it began without a daemon or beneath an earlier one.
+void Jobs::note_unseen_start(LiveJob& job, const Outcome& outcome) {
+  if (!std::exchange(job.start_is_told, false) && outcome.started != 0)
+    events_.note_start(outcome.job, outcome.attempt, outcome.started);
+}
+
 /// The running job gives its worker and its place back; it counts as not started from now on.
 void Jobs::leave_seat(JobId id, LiveJob& job) {
   --job.pool->running;
@@ -246,7 +261,7 @@ bool Jobs::try_again(JobId id, const Outcome& outcome, const Source& source) {
   if (job.foreground && !descriptors_.contains(id)) return false;
   const auto at = gates_.retry_at(id, outcome.attempt, now_micros());
   if (!at) return false;
-  if (outcome.started != 0) events_.note_start(id, outcome.attempt, outcome.started);
+  note_unseen_start(job, outcome);
   events_.note("job.retrying", id,
                "\"state\":\"" + std::string(name_of(outcome.state)) + "\",\"attempt\":" +
                    std::to_string(outcome.attempt) + ",\"next_at\":\"" + rfc3339(*at) + "\"");
@@ -287,29 +302,26 @@ void Jobs::ended(JobId id, JobState state, bool has_callback) {
 
 void Jobs::trim_soon() {
   ended_since_trim_ = 0;
-  struct Trimmed {
-    JobTable::Forgotten gone;
-    std::map<JobState, std::uint64_t> counts;
-  };
-  auto trimmed = std::make_shared<Trimmed>();
+  std::uint64_t ended = 0;
+  for (const auto& [state, count] : counts_) ended += count;
+  const auto excess = ended > config_.keep_jobs ? ended - config_.keep_jobs : 0;
+  auto gone = std::make_shared<JobTable::Forgotten>();
   store_.submit(
-      [trimmed, spared = gates_.depended_on(), keep = config_.keep_jobs,
+      [gone, spared = gates_.depended_on(), most = std::min(excess, 2 * trim_interval_jobs),
        keep_events = config_.keep_events](JobTable& table) -> Status {
-        auto gone = table.trim(keep, 2 * trim_interval_jobs, [&](JobId id) { return spared.contains(id); });
-        if (!gone) return gone.error();
-        trimmed->gone = std::move(*gone);
-        trimmed->counts = table.counts();
+        auto trimmed = table.trim(most, [&](JobId id) { return spared.contains(id); });
+        if (!trimmed) return trimmed.error();
+        *gone = std::move(*trimmed);
         return table.trim_events(keep_events);
       },
-      [this, trimmed](Status status) {
+      [this, gone](Status status) {
         if (!status) return spdlog::error("{}", status.error().message());
-        forgotten(trimmed->gone, trimmed->counts);
+        forgotten(*gone);
       });
 }
 
-void Jobs::forgotten(const JobTable::Forgotten& what, std::map<JobState, std::uint64_t> counts) {
-  std::erase_if(counts, [](const auto& entry) { return !has_ended(entry.first); });
-  counts_ = std::move(counts);
+void Jobs::forgotten(const JobTable::Forgotten& what) {
+  for (const JobState state : what.states) --counts_[state];
   for (const auto& file : what.stdin_files) ::unlink(file.c_str());
   for (const JobId id : what.ids)
     for (const char* suffix : {".out", ".err"})
@@ -322,7 +334,6 @@ void Jobs::clean(Micros before, std::optional<JobState> state,
     JobId from = 0;
     std::uint64_t total = 0;
     JobTable::Forgotten gone;
-    std::map<JobState, std::uint64_t> counts;
     std::function<void()> step;
   };
   auto sweep = std::make_shared<Sweep>();
@@ -334,13 +345,12 @@ void Jobs::clean(Micros before, std::optional<JobState> state,
                                   [&](JobId id) { return spared.contains(id); });
           if (!gone) return gone.error();
           sweep->gone = std::move(*gone);
-          sweep->counts = table.counts();
           return ok();
         },
         [this, sweep, done](Status status) {
           if (status) {
             sweep->total += sweep->gone.ids.size();
-            forgotten(sweep->gone, sweep->counts);
+            forgotten(sweep->gone);
             if (sweep->from != 0) return sweep->step();
           }
           done(status ? Result<std::uint64_t>(sweep->total) : status.error());

@@ -39,6 +39,7 @@ struct Pool {
   std::uint64_t running = 0;
   std::uint64_t slots_used = 0;  ///< by the running ones
 
+  std::uint64_t in_line() const { return queued - waiting - held; }
   /// What runs at once.
   std::uint64_t capacity() const { return std::uint64_t{size} * (concurrency ? concurrency : 1); }
   const char* state() const { return is_paused ? "paused" : is_open ? "open" : "closed"; }
@@ -55,6 +56,8 @@ struct Pool {
   bool recall_posted = false;  ///< jobs wait for workers that do duty
 };
 
+/// An end that no worker has seen.
+Outcome unwitnessed_outcome(JobId id, std::uint32_t attempt, JobState state, Reason reason);
 /// Of the callback of this end; told again under the same one.
 std::string new_event_id(const Outcome& outcome);
 
@@ -83,6 +86,7 @@ struct LiveJob {
   bool has_conditions = false;  ///< the gates know it
   bool is_held = false;
   bool is_paused = false;
+  bool start_is_told = false;  ///< of the attempt that runs, by this daemon
   bool awaits_caller = false;  ///< a `run` of an earlier daemon, in no line until its caller is back
   bool cancel_wanted = false;  ///< seen when the intent is stored, or by the death of a function's worker
 };
@@ -128,7 +132,8 @@ class Jobs final : public Workforce::Listener {
   EventLog& events() { return events_; }
   const LiveJob* find(JobId id) const;
   const std::unordered_map<JobId, LiveJob>& live() const { return live_; }
-  const std::map<JobState, std::uint64_t>& counts() const { return counts_; }
+  /// All that the store keeps, by state.
+  std::map<JobState, std::uint64_t> counts() const;
   /// Since this daemon's start.
   std::uint64_t submitted() const { return submitted_; }
   const std::map<JobState, std::uint64_t>& finished() const { return finished_; }
@@ -221,7 +226,8 @@ class Jobs final : public Workforce::Listener {
   void retry_stored(JobId id, Micros not_before);
   void store_until_taken(JobId id, Store::Work work, std::function<void()> then);
   void pool_row(const Pool& pool, std::function<void(Status)> done);
-  void forgotten(const JobTable::Forgotten& what, std::map<JobState, std::uint64_t> counts);
+  void forgotten(const JobTable::Forgotten& what);
+  void note_unseen_start(LiveJob& job, const Outcome& outcome);
   void enter_gates(const JobTable::Unfinished& entry, const std::map<JobId, JobState>& ended);
   void end(JobId id, Outcome outcome, Source source, std::function<void(Status)> done = {});
   void ended(JobId id, JobState state, bool has_callback);

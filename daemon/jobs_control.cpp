@@ -12,14 +12,9 @@ namespace {
 /// The wall clock may be set, and daylight saving moves nothing: it is looked at again and again.
 constexpr auto look_at_clock_interval = std::chrono::seconds(10);
 
-Outcome cancelled_before_start(JobId id, std::uint32_t attempt) {
-  Outcome outcome;
-  outcome.job = id;
-  outcome.attempt = attempt;
-  outcome.state = JobState::cancelled;
-  outcome.reason = Reason::cancelled;
-  outcome.finished = now_micros();
-  return outcome;
+/// For its events.
+std::string about_pool(const std::string& name, std::uint32_t size = 0) {
+  return "\"pool\":\"" + name + "\"" + (size ? ",\"size\":" + std::to_string(size) : "");
 }
 
 Error has_begun(JobId id) {
@@ -42,7 +37,8 @@ void Jobs::cancel(JobId id, std::optional<double> kill_after_s, std::function<vo
     case LiveJob::Phase::waiting:
     case LiveJob::Phase::queued:
     case LiveJob::Phase::ready:
-      return end(id, cancelled_before_start(id, job.attempt), {}, std::move(done));
+      return end(id, unwitnessed_outcome(id, job.attempt, JobState::cancelled, Reason::cancelled), {},
+                 std::move(done));
     case LiveJob::Phase::running:
       break;
   }
@@ -206,7 +202,7 @@ std::string Jobs::why(JobId id) const {
   if (pool.slots_used + job.slots > pool.capacity())
     return "waits for " + std::to_string(job.slots) + (job.slots == 1 ? " slot" : " slots") + " of " +
            in_pool + ": " + std::to_string(pool.slots_used) + " of " + std::to_string(pool.capacity()) +
-           " are taken, " + std::to_string(pool.queued - pool.waiting - pool.held) + " jobs are in line";
+           " are taken, " + std::to_string(pool.in_line()) + " jobs are in line";
   return "is about to start in " + in_pool;
 }
 
@@ -225,7 +221,7 @@ void Jobs::add_pool(const std::string& name, std::uint32_t size, std::uint32_t c
   row.name = name;
   row.size = size;
   row.concurrency = concurrency;
-  events_.note("pool.added", 0, "\"pool\":\"" + name + "\",\"size\":" + std::to_string(size));
+  events_.note("pool.added", 0, about_pool(name, size));
   pool_row(row, [this, name, size, concurrency, done = std::move(done)](Status status) {
     if (status) {
       auto& made = pools_[name];
@@ -241,7 +237,7 @@ void Jobs::add_pool(const std::string& name, std::uint32_t size, std::uint32_t c
 
 void Jobs::resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status)> done) {
   pool.size = size;
-  events_.note("pool.resized", 0, "\"pool\":\"" + pool.name + "\",\"size\":" + std::to_string(size));
+  events_.note("pool.resized", 0, about_pool(pool.name, size));
   staff(pool);
   pump_soon(pool);
   pool_row(pool, std::move(done));
@@ -249,13 +245,13 @@ void Jobs::resize_pool(Pool& pool, std::uint32_t size, std::function<void(Status
 
 void Jobs::set_open(Pool& pool, bool open, std::function<void(Status)> done) {
   pool.is_open = open;
-  events_.note(open ? "pool.opened" : "pool.closed", 0, "\"pool\":\"" + pool.name + "\"");
+  events_.note(open ? "pool.opened" : "pool.closed", 0, about_pool(pool.name));
   pool_row(pool, std::move(done));
 }
 
 void Jobs::set_paused(Pool& pool, bool paused, std::function<void(Status)> done) {
   pool.is_paused = paused;
-  events_.note(paused ? "pool.paused" : "pool.resumed", 0, "\"pool\":\"" + pool.name + "\"");
+  events_.note(paused ? "pool.paused" : "pool.resumed", 0, about_pool(pool.name));
   for (const JobId id : jobs_of(pool))
     if (live_[id].worker) pause(id, paused, [](Status) {});
   // Calls that run come to their end, and no more begin.
@@ -277,7 +273,7 @@ void Jobs::remove_pool(Pool& pool, std::function<void(Status)> done) {
   for (Worker* worker : pool.seats)
     if (worker) workforce_->dismiss(*worker);
   pools_.erase(name);
-  events_.note("pool.removed", 0, "\"pool\":\"" + name + "\"");
+  events_.note("pool.removed", 0, about_pool(name));
   store_.submit([name](JobTable& table) { return table.remove_pool(name); }, std::move(done));
 }
 

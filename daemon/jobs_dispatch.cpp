@@ -113,6 +113,7 @@ void Jobs::start(Pool& pool, Worker& worker) {
   job.started = now_micros();
   pool.slots_used += job.slots;
   events_.note_start(ready.id, ready.data.attempt, job.started);
+  job.start_is_told = true;
   worker.did_job_last = true;
   StartOrder order;
   order.job = ready.id;

@@ -14,14 +14,9 @@ namespace {
 constexpr auto callers_return_within = std::chrono::seconds(12);
 
 Status end_of_machine(JobTable& table, const JobTable::Unfinished& job) {
-  Outcome outcome;
-  outcome.job = job.id;
-  outcome.attempt = job.attempt;
-  outcome.state = JobState::lost;
-  outcome.reason = Reason::worker_died;
+  Outcome outcome = unwitnessed_outcome(job.id, job.attempt, JobState::lost, Reason::worker_died);
   outcome.error_type = "MachineDied";
   outcome.error_message = "the machine went down while it may have run";
-  outcome.finished = now_micros();
   return table.finish(job.id, JobState::lost, encode(outcome), job.has_callback ? new_event_id(outcome) : "");
 }
 
@@ -31,9 +26,8 @@ Status read_dependencies(JobTable& table, const std::vector<JobTable::Unfinished
   std::set<JobId> living;
   for (const auto& job : unfinished) living.insert(job.id);
   for (const auto& job : unfinished) {
-    const auto spec = decode_spec(job.spec);
-    if (!spec) continue;
-    for (const auto& dependency : spec->dependencies) {
+    if (!job.conditions) continue;
+    for (const auto& dependency : job.conditions->dependencies) {
       if (living.contains(dependency.job) || ended.contains(dependency.job)) continue;
       auto state = table.state_of(dependency.job);
       if (!state) return state.error();
@@ -52,16 +46,16 @@ std::string state_in_store(const std::vector<JobTable::PoolRow>& rows, const std
 }  // namespace
 
 void Jobs::enter_gates(const JobTable::Unfinished& entry, const std::map<JobId, JobState>& ended) {
-  auto spec = decode_spec(entry.spec);
-  if (!spec) return;
+  if (!entry.conditions) return;
+  JobSpec spec = *entry.conditions;
   LiveJob& job = live_[entry.id];
   job.has_conditions = true;
-  job.slots = static_cast<std::uint16_t>(spec->slots);
+  job.slots = static_cast<std::uint16_t>(spec.slots);
   // One that is forgotten had ended as was asked: any other end would have ended this job too.
-  std::erase_if(spec->dependencies, [&](const Dependency& dependency) {
+  std::erase_if(spec.dependencies, [&](const Dependency& dependency) {
     return !live_.contains(dependency.job) && !ended.contains(dependency.job) && dependency.job < entry.id;
   });
-  gates_.enter(entry.id, *spec, entry.not_before, ended);
+  gates_.enter(entry.id, spec, entry.not_before, ended);
 }
 
 Status Jobs::recover() {
@@ -197,14 +191,9 @@ void Jobs::caller_is_back(JobId id, std::vector<UniqueFd> descriptors) {
 
 void Jobs::end_without_record(JobId id, JobState state, Reason reason, const std::string& error_type,
                               const std::string& message) {
-  Outcome outcome;
-  outcome.job = id;
-  outcome.attempt = live_[id].attempt;
-  outcome.state = state;
-  outcome.reason = reason;
+  Outcome outcome = unwitnessed_outcome(id, live_[id].attempt, state, reason);
   outcome.error_type = error_type;
   outcome.error_message = message;
-  outcome.finished = now_micros();
   end(id, std::move(outcome), {});
 }
 

@@ -48,11 +48,6 @@ Status read_duty(Call& call, CallDuty& duty) {
 
 constexpr std::uint64_t most_at_once = std::uint64_t{limits::pool_size_max} * limits::concurrency_max;
 
-/// Calls that the pool runs at once.
-std::uint64_t places_of(const Pool& pool) {
-  return std::uint64_t{pool.size} * std::max<std::uint32_t>(1, pool.concurrency);
-}
-
 Result<std::shared_ptr<HeldCalls>> open_session(Jobs& jobs, const Pool& pool, CallSession::Plan plan) {
   if (pool.concurrency == 0) {
     auto session = jobs.calls().open(std::move(plan));
@@ -77,7 +72,7 @@ Answer map(Call& call) {
   if (!pool) return pool.error();
   if (!plan.duty.function.empty())
     if (auto known = jobs.check_function(plan.duty.function, **pool); !known) return known.error();
-  const std::uint64_t at_once = places_of(**pool);
+  const std::uint64_t at_once = (*pool)->capacity();
   auto parallel = ipc::unsigned_field(call.params, "parallel", at_once, most_at_once);
   if (!parallel) return parallel.error();
   plan.parallel = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(*parallel, 1, at_once));

@@ -47,12 +47,6 @@ double cpu_seconds() {
 
 void add_jobs(const Services& services, Json& families) {
   auto counts = services.jobs.counts();
-  for (const auto& [name, pool] : services.jobs.pools()) {
-    counts[JobState::waiting] += pool->waiting;
-    counts[JobState::held] += pool->held;
-    counts[JobState::queued] += pool->queued - pool->waiting - pool->held;
-    counts[JobState::running] += pool->running;
-  }
   Family jobs("tine_jobs", "gauge", "Jobs that the store keeps, by state.");
   for (const auto state : unfinished) jobs.add(counts[state], {{"state", name_of(state)}});
   for (const auto state : ends) jobs.add(counts[state], {{"state", name_of(state)}});
@@ -75,7 +69,7 @@ void add_pools(const Services& services, Json& families) {
     const Json labels{{"pool", name}};
     size.add(pool->size, labels);
     busy.add(pool->running, labels);
-    queued.add(pool->queued - pool->waiting - pool->held, labels);
+    queued.add(pool->in_line(), labels);
     open.add(pool->is_open ? 1 : 0, labels);
   }
   for (auto* family : {&size, &busy, &queued, &open}) families.push_back(family->take());

@@ -63,10 +63,6 @@ Answer status(Call& call) {
   std::map<JobState, std::uint64_t> counts = services.jobs.counts();
   ipc::OrderedJson pools = ipc::OrderedJson::array();
   for (const auto& [name, pool] : services.jobs.pools()) {
-    counts[JobState::waiting] += pool->waiting;
-    counts[JobState::held] += pool->held;
-    counts[JobState::queued] += pool->queued - pool->waiting - pool->held;
-    counts[JobState::running] += pool->running;
     pools.push_back({{"name", name},
                      {"kind", pool->concurrency > 0 ? "coroutine" : "process"},
                      {"size", pool->size},

@@ -23,11 +23,6 @@ constexpr auto start_wait = 5s;
 constexpr auto start_poll = 5ms;
 constexpr int already_running = 100, no_daemon = 69;
 
-bool nobody_listens(const Error& error) {
-  return error.code == std::errc::no_such_file_or_directory || error.code == std::errc::connection_refused ||
-         error.code == std::errc::not_a_directory;
-}
-
 bool environment_allows() {
   const char* wish = std::getenv("TINE_AUTOSTART");
   return !(wish && std::string_view(wish) == "0") && !std::getenv("TINE_JOB_ID");
@@ -86,14 +81,14 @@ Result<ipc::Client> connect_within(const std::string& socket, std::chrono::milli
   const auto deadline = Clock::now() + within;
   for (;;) {
     auto client = ipc::Client::connect(socket);
-    if (client || !nobody_listens(client.error()) || Clock::now() >= deadline) return client;
+    if (client || !ipc::nobody_listens(client.error()) || Clock::now() >= deadline) return client;
     ::poll(nullptr, 0, static_cast<int>(every.count()));
   }
 }
 
 Reached failed(const Invocation& invocation, const Error& error, const std::string& socket) {
   Reached reached;
-  reached.exit_code = nobody_listens(error)
+  reached.exit_code = ipc::nobody_listens(error)
                           ? fail(invocation, make_error(Errc::unavailable, "no daemon at " + socket))
                           : fail(invocation, error);
   return reached;
@@ -106,7 +101,7 @@ Reached reach_daemon(const Invocation& invocation, Autostart autostart) {
   if (!socket) return failed(invocation, socket.error(), "");
 
   auto client = ipc::Client::connect(*socket);
-  if (!client && nobody_listens(client.error()) && autostart == Autostart::allowed &&
+  if (!client && ipc::nobody_listens(client.error()) && autostart == Autostart::allowed &&
       invocation.may_autostart && environment_allows()) {
     const int status = run_daemon_starter(invocation);
     if (status > 0 && status != already_running) {
@@ -117,7 +112,7 @@ Reached reach_daemon(const Invocation& invocation, Autostart autostart) {
     // 100: another start won the race, and may not listen yet.
     if (status >= 0) client = connect_within(*socket, start_wait, start_poll);
   }
-  if (!client && nobody_listens(client.error()) && autostart == Autostart::not_needed) {
+  if (!client && ipc::nobody_listens(client.error()) && autostart == Autostart::not_needed) {
     Reached reached;
     reached.exit_code = no_daemon;
     return reached;
@@ -128,7 +123,7 @@ Reached reach_daemon(const Invocation& invocation, Autostart autostart) {
 
 Result<ipc::Client> redial(const std::string& socket) {
   auto client = connect_within(socket, redial_for, redial_every);
-  if (!client && nobody_listens(client.error()))
+  if (!client && ipc::nobody_listens(client.error()))
     return make_error(Errc::unavailable,
                       "the daemon went away, and none answered at " + socket + " for 10 s");
   return client;

@@ -12,7 +12,9 @@ constexpr std::uint64_t ended_least = 3;
 
 }  // namespace
 
-Result<Halt> Halt::parse(std::string_view text) {
+Result<Halt> Halt::parse(const std::optional<std::string_view>& given) {
+  if (!given) return Halt();
+  const std::string_view text = *given;
   const auto wrong = [&] {
     return make_error(Errc::usage, "--halt " + std::string(text) +
                                        " is not right; allowed: now or soon, a comma, fail=N, success=N or "

@@ -12,8 +12,8 @@ namespace tine::cmd {
 class Halt {
  public:
   Halt() = default;  ///< never
-  /// Errors: Errc::usage, saying what is allowed.
-  static Result<Halt> parse(std::string_view text);
+  /// Nothing given: never. Errors: Errc::usage, saying what is allowed.
+  static Result<Halt> parse(const std::optional<std::string_view>& given);
   static constexpr const char* placeholder = "now|soon,fail|success|done=N|N%";
 
   bool is_wanted() const { return counts_ != Counts::nothing; }

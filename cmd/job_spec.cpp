@@ -181,18 +181,14 @@ Result<Json> to_params(const SpecWords& words, const Words& command) {
     if (!put) return put.error();
   }
   // These are read by the daemon alone, whose error names them without the dashes.
-  put_text(params, "retries", words.retries);
-  put_text(params, "backoff", words.backoff);
-  put_text(params, "after", words.after);
-  put_text(params, "dependency", words.dependency);
-  put_text(params, "array", words.array);
-  put_text(params, "unique", words.unique);
-  put_text(params, "on_duplicate", words.on_duplicate);
-  put_text(params, "idempotency_key", words.idempotency_key);
-  put_text(params, "slots", words.slots);
-  put_text(params, "max_output", words.max_output);
-  put_text(params, "max_memory", words.max_memory);
-  put_text(params, "nice", words.nice);
+  for (const auto& [key, text] :
+       {std::pair("retries", &words.retries), std::pair("backoff", &words.backoff),
+        std::pair("after", &words.after), std::pair("dependency", &words.dependency),
+        std::pair("array", &words.array), std::pair("unique", &words.unique),
+        std::pair("on_duplicate", &words.on_duplicate), std::pair("idempotency_key", &words.idempotency_key),
+        std::pair("slots", &words.slots), std::pair("max_output", &words.max_output),
+        std::pair("max_memory", &words.max_memory), std::pair("nice", &words.nice)})
+    put_text(params, key, *text);
   if (words.at) {
     auto at = start_time(*words.at);
     if (!at) return of_option("--at", at.error());

@@ -55,9 +55,10 @@ std::string command_of(const Json& record) {
 
 }  // namespace
 
-Result<Joblog> Joblog::create(std::string_view path) {
+Result<Joblog> Joblog::create(const std::optional<std::string_view>& path) {
   Joblog log;
-  log.path_ = path;
+  if (!path) return log;
+  log.path_ = *path;
   log.file_.reset(::open(log.path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!log.file_) return make_error(Errc::cannot_create, errno_error("--joblog " + log.path_).message());
   if (const auto written = write_all(log.file_.get(), head); !written)

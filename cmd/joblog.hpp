@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +27,9 @@ class Joblog {
   };
 
   Joblog() = default;  ///< writes nothing
-  /// Makes the file, or empties it, and writes the head. Errors: Errc::cannot_create, Errc::io.
-  static Result<Joblog> create(std::string_view path);
+  /// Makes the file, or empties it, and writes the head; nothing given: writes nothing.
+  /// Errors: Errc::cannot_create, Errc::io.
+  static Result<Joblog> create(const std::optional<std::string_view>& path);
   /// Errors: Errc::io.
   Status add(const Row& row);
   bool is_wanted() const { return static_cast<bool>(file_); }

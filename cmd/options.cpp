@@ -176,6 +176,12 @@ std::optional<int> Options::parse() {
   return std::nullopt;
 }
 
+std::optional<int> Options::parse_without_words() {
+  if (const auto over = parse()) return over;
+  if (free_words_.empty()) return std::nullopt;
+  return fail_usage(invocation_, "takes no word, not '" + std::string(free_words_[0]) + "'; see --help");
+}
+
 void Options::describe(VerbText& text) const {
   text.synopsis = synopsis_;
   text.about = about_;

@@ -58,6 +58,8 @@ class Options {
 
   /// An exit code: the verb is over (help, or an error already told).
   std::optional<int> parse();
+  /// The same for a verb that takes no word.
+  std::optional<int> parse_without_words();
 
   /// The words that are no options, exactly as given: a command, selectors, names.
   const Words& free_words() const { return free_words_; }

@@ -55,6 +55,11 @@ Result<std::string> from_wire(const Json& value) {
   return make_error(Errc::usage, "not a string; allowed: a string or {\"base64\":\"…\"}");
 }
 
+bool nobody_listens(const Error& error) {
+  return error.code == std::errc::no_such_file_or_directory || error.code == std::errc::connection_refused ||
+         error.code == std::errc::not_a_directory;
+}
+
 Result<Client> Client::connect(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -17,6 +17,9 @@ Json to_wire(std::string_view bytes);
 /// The other way. Errors: Errc::usage for anything else.
 Result<std::string> from_wire(const Json& value);
 
+/// Whether this error of Client::connect() says that there is no daemon, rather than that it cannot be had.
+bool nobody_listens(const Error& error);
+
 /// One blocking JSON-RPC conversation with tined. After a loss of the peer is_open() is false and every
 /// call fails with Errc::unavailable; an error that the daemon itself sends keeps is_open() true and
 /// has the Errc of the exit code it asks for.

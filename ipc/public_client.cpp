@@ -26,8 +26,7 @@ constexpr auto redial_every = 100ms;
 Result<ipc::Client> dial(const std::string& path) {
   auto client = ipc::Client::connect(path);
   if (client) return client;
-  const auto code = client.error().code;
-  if (code == std::errc::no_such_file_or_directory || code == std::errc::connection_refused)
+  if (ipc::nobody_listens(client.error()))
     return make_error(Errc::unavailable, "no daemon listens at " + path);
   return client;
 }
@@ -36,11 +35,7 @@ Json environment() {
   Json all = Json::array();
   for (char** entry = environ; entry && *entry; ++entry) {
     const std::string_view pair(*entry);
-    if (pair.find('=') == std::string_view::npos) continue;
-    if (is_utf8(pair))
-      all.push_back(pair);
-    else
-      all.push_back({{"base64", base64_encode(pair)}});
+    if (pair.find('=') != std::string_view::npos) all.push_back(Json(ipc::to_wire(pair)));
   }
   return all;
 }
@@ -123,12 +118,7 @@ Client& Client::operator=(Client&&) noexcept = default;
 
 std::uint64_t Client::submit(const std::vector<std::string>& command) {
   Json words = Json::array();
-  for (const auto& word : command) {
-    if (is_utf8(word))
-      words.push_back(word);
-    else
-      words.push_back({{"base64", base64_encode(word)}});
-  }
+  for (const auto& word : command) words.push_back(Json(ipc::to_wire(word)));
   return submit_spec({{"command", std::move(words)}});
 }
 

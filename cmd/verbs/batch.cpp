@@ -201,19 +201,13 @@ struct BatchWords {
 };
 
 Result<BatchExtras> extras_of(const BatchWords& words) {
-  BatchExtras extras{Progress(words.progress), {}, {}};
   if (!words.waits && (words.progress || words.joblog || words.halt))
     return make_error(Errc::usage, "--progress, --joblog and --halt go with --wait");
-  if (words.halt) {
-    auto halt = Halt::parse(*words.halt);
-    if (!halt) return halt.error();
-    extras.halt = *halt;
-  }
-  if (!words.joblog) return extras;
-  auto joblog = Joblog::create(*words.joblog);
+  auto halt = Halt::parse(words.halt);
+  if (!halt) return halt.error();
+  auto joblog = Joblog::create(words.joblog);
   if (!joblog) return joblog.error();
-  extras.joblog = std::move(*joblog);
-  return extras;
+  return BatchExtras{Progress(words.progress), *halt, std::move(*joblog)};
 }
 
 }  // namespace

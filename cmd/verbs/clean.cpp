@@ -13,10 +13,7 @@ int clean(Invocation& invocation) {
                   "Forgets ended jobs and their logs, and prints how many.");
   options.value("--older", "D", older, "those alone that ended longer ago than D: 30s 5m 2h 1d");
   options.value("--state", "S", state, "those alone: succeeded, failed, timed_out, cancelled, lost");
-  if (const auto over = options.parse()) return *over;
-  if (!options.free_words().empty())
-    return fail_usage(invocation,
-                      "'" + std::string(options.free_words()[0]) + "' is not known; allowed: options alone");
+  if (const auto over = options.parse_without_words()) return *over;
   ipc::Json params = ipc::Json::object();
   if (older) {
     const auto seconds = parse_duration_s(*older);

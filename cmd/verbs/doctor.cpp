@@ -56,8 +56,7 @@ Look look_at_daemon(const std::string& socket, bool& answers) {
   Look look{"daemon", socket, "", ""};
   auto client = ipc::Client::connect(socket);
   if (!client) {
-    const bool is_absent = client.error().code == std::errc::no_such_file_or_directory ||
-                           client.error().code == std::errc::connection_refused;
+    const bool is_absent = ipc::nobody_listens(client.error());
     (is_absent ? look.good : look.trouble) = is_absent ? "none runs" : client.error().message();
     return look;
   }
@@ -120,9 +119,7 @@ int doctor(Invocation& invocation) {
       invocation, "doctor",
       "Looks at the state dir, the socket, the daemon, the store and every shared structure; starts "
       "nothing. What is not as it should be: exit 74.");
-  if (const auto over = options.parse()) return *over;
-  if (!options.free_words().empty())
-    return fail_usage(invocation, "takes no word, not '" + std::string(options.free_words()[0]) + "'");
+  if (const auto over = options.parse_without_words()) return *over;
   const auto state_dir = state_folder_of_socket(invocation.state_dir, invocation.socket);
   if (!state_dir) return fail(invocation, state_dir.error());
   const auto socket = ipc::socket_path(invocation.socket, invocation.state_dir);

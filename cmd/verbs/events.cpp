@@ -16,10 +16,7 @@ int events(Invocation& invocation) {
                   "Prints what has happened, one line of JSON each, numbered by one without a gap.");
   options.flag("-f,--follow", follow, "go on with what happens from now on");
   options.value("--since", "SEQ", since_text, "those alone that came after this number");
-  if (const auto over = options.parse()) return *over;
-  if (!options.free_words().empty())
-    return fail_usage(invocation,
-                      "'" + std::string(options.free_words()[0]) + "' is not known; allowed: options alone");
+  if (const auto over = options.parse_without_words()) return *over;
   std::optional<std::int64_t> since;
   if (since_text) {
     const auto number = parse_integer(*since_text, 0, INT64_MAX);

@@ -170,10 +170,7 @@ int list(Invocation& invocation) {
   options.value("--columns", "A,B...", column_names,
                 "of id state pool name exit duration reason kind attempt submitted_at started_at finished_at "
                 "labels pid");
-  if (const auto over = options.parse()) return *over;
-  if (!options.free_words().empty())
-    return fail_usage(invocation,
-                      "takes options alone, not '" + std::string(options.free_words()[0]) + "'; see --help");
+  if (const auto over = options.parse_without_words()) return *over;
   auto params = to_params(filter);
   if (!params) return fail(invocation, params.error());
   const auto chosen = columns_of(column_names);

@@ -390,16 +390,13 @@ Result<Json> to_params(const MapWords& words, const Words& command, bool records
 }
 
 Result<MapExtras> extras_of(const MapWords& words, const Words& command) {
+  auto halt = Halt::parse(words.halt);
+  if (!halt) return halt.error();
+  auto joblog = Joblog::create(words.joblog);
+  if (!joblog) return joblog.error();
   MapExtras extras;
   extras.command.assign(command.begin(), command.end());
-  if (words.halt) {
-    auto halt = Halt::parse(*words.halt);
-    if (!halt) return halt.error();
-    extras.halt = *halt;
-  }
-  if (!words.joblog) return extras;
-  auto joblog = Joblog::create(*words.joblog);
-  if (!joblog) return joblog.error();
+  extras.halt = *halt;
   extras.joblog = std::move(*joblog);
   return extras;
 }

@@ -46,9 +46,7 @@ int metrics(Invocation& invocation) {
   Options options(
       invocation, "metrics",
       "Counts and gauges of the daemon in the text format of Prometheus; --json: a family a line.");
-  if (const auto over = options.parse()) return *over;
-  if (!options.free_words().empty())
-    return fail_usage(invocation, "takes no word, not '" + std::string(options.free_words()[0]) + "'");
+  if (const auto over = options.parse_without_words()) return *over;
   auto daemon = reach_daemon(invocation, Autostart::never);
   if (daemon.exit_code) return daemon.exit_code;
   const auto reply = daemon.client.call("metrics", Json::object());

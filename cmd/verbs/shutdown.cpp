@@ -56,8 +56,7 @@ int shutdown(Invocation& invocation) {
   options.value("--timeout", "D", timeout, "cancel what still runs after D");
   options.flag("--now", now, "cancel what runs at once");
   options.flag("--leave-jobs", leave_jobs, "end at once; workers go on, and the next start adopts them");
-  if (const auto over = options.parse()) return *over;
-  if (!options.free_words().empty()) return fail_usage(invocation, "takes options alone; see --help");
+  if (const auto over = options.parse_without_words()) return *over;
   const auto params = to_params(now, leave_jobs, timeout);
   if (!params) return fail(invocation, params.error());
 

@@ -42,17 +42,11 @@ Result<Json> ask(Invocation& invocation, const char* method, int& exit_code) {
   return reply;
 }
 
-std::optional<int> parse_nothing(Options& options, const Invocation& invocation) {
-  if (const auto over = options.parse()) return over;
-  if (options.free_words().empty()) return std::nullopt;
-  return fail_usage(invocation, "takes no word, not '" + std::string(options.free_words()[0]) + "'");
-}
-
 }  // namespace
 
 int status(Invocation& invocation) {
   Options options(invocation, "status", "Pools, workers, and counts of jobs by state.");
-  if (const auto over = parse_nothing(options, invocation)) return *over;
+  if (const auto over = options.parse_without_words()) return *over;
   int exit_code = 0;
   const auto reply = ask(invocation, "status", exit_code);
   if (exit_code) return exit_code;
@@ -61,7 +55,7 @@ int status(Invocation& invocation) {
 
 int ping(Invocation& invocation) {
   Options options(invocation, "ping", "Whether the daemon answers: exit code 0, or 69.");
-  if (const auto over = parse_nothing(options, invocation)) return *over;
+  if (const auto over = options.parse_without_words()) return *over;
   int exit_code = 0;
   const auto reply = ask(invocation, "ping", exit_code);
   if (exit_code) return exit_code;

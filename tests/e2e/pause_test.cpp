@@ -35,6 +35,23 @@ TEST_CASE("pause: stops the whole tree, and its time-out; resume lets it go on")
   CHECK(daemon.wait(id)["state"] == "timed_out");
 }
 
+TEST_CASE("pause and signals reach a worker that is not back yet with the new daemon") {
+  TestDaemon daemon;
+  const auto id =
+      daemon.submit({"-w", daemon.folder(), "--shell",
+                     "trap 'echo told >told' USR1; echo $$ >$TINE_JOB_ID.pid; while :; do sleep 0.05; done"});
+  const pid_t pid = daemon.job_process(id);
+  daemon.restart();
+
+  CHECK(daemon.tine({"kill", "-s", "USR1", id}).exit_status == 0);
+  CHECK(eventually([&] { return read_whole_file(daemon.path("told")) == "told\n"; }));
+  daemon.restart();
+  CHECK(daemon.tine({"pause", id}).exit_status == 0);
+  CHECK(eventually([&] { return process_state(pid) == 'T'; }));
+  CHECK(daemon.tine({"cancel", id}).exit_status == 0);
+  CHECK(daemon.wait(id)["state"] == "cancelled");
+}
+
 TEST_CASE("pause: a paused job can be cancelled") {
   TestDaemon daemon;
   const auto id = daemon.submit({"-w", daemon.folder(), "--shell",

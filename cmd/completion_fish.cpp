@@ -4,7 +4,7 @@
 namespace tine::cmd {
 namespace {
 
-constexpr const char* head = R"SH(# Rows without their head; a daemon is asked, never started.
+constexpr const char* fish_head = R"SH(# Rows without their head; a daemon is asked, never started.
 function __tine_ask
     TINE_AUTOSTART=0 command tine $argv --no-autostart 2>/dev/null | sed 1d
 end
@@ -98,7 +98,7 @@ std::string lines_of(const VerbText& verb) {
 }  // namespace
 
 std::string fish_completion() {
-  std::string text = head;
+  std::string text = fish_head;
   const auto verbs = verb_texts();
   for (const auto& verb : verbs)
     text += "complete -c tine -n 'not __tine_verb >/dev/null' -a " + verb.name + " -d " +

@@ -4,7 +4,7 @@
 namespace tine::cmd {
 namespace {
 
-constexpr const char* head = R"SH(#compdef tine
+constexpr const char* zsh_head = R"SH(#compdef tine
 # Rows without their head; a daemon is asked, never started.
 _tine_ask() { TINE_AUTOSTART=0 command tine "$@" --no-autostart 2>/dev/null | sed 1d; }
 _tine_job() { local -a ids; ids=(last ${(f)"$(_tine_ask list --columns id --limit 200)"}); compadd -a ids; }
@@ -71,7 +71,7 @@ std::string specs_of(const VerbText& verb) {
 }  // namespace
 
 std::string zsh_completion() {
-  std::string text = head;
+  std::string text = zsh_head;
   text +=
       "_tine() {\n"
       "  local -a globals verbs\n"

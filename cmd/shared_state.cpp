@@ -15,17 +15,17 @@ Result<shared::Folder> shared_folder(const Invocation& invocation) {
   return shared::Folder::open(*state_dir);
 }
 
-Result<Json> parse_value(std::string_view word, ValueWish wish) {
+Result<shared::Json> parse_value(std::string_view word, ValueWish wish) {
   const std::string text(word);
   if (wish == ValueWish::json_or_string) {
     if (json_too_deep_at(text))
       return make_error(Errc::usage, "a value is nested too deep; allowed: " +
                                          std::to_string(limits::json_depth_max) + " levels");
-    auto value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    auto value = shared::Json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!value.is_discarded()) return value;
   }
   if (!is_utf8(word)) return make_error(Errc::usage, "a value is neither JSON nor UTF-8; allowed: either");
-  return Json(text);
+  return shared::Json(text);
 }
 
 Result<shared::Key> parse_key(std::string_view word, ValueWish wish) {
@@ -41,13 +41,13 @@ Result<shared::Key> parse_key(std::string_view word, ValueWish wish) {
                         "' is no key; allowed: a whole number of 64 bits, or a string (--string forces it)");
 }
 
-std::string value_text(const Json& value, bool json) {
+std::string value_text(const shared::Json& value, bool json) {
   if (value.is_string() && !json) return value.get<std::string>();
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return value.dump(-1, ' ', false, shared::Json::error_handler_t::replace);
 }
 
-Json key_json(const shared::Key& key) {
-  return std::visit([](const auto& value) { return Json(value); }, key);
+shared::Json key_json(const shared::Key& key) {
+  return std::visit([](const auto& value) { return shared::Json(value); }, key);
 }
 
 Result<shared::Deadline> parse_deadline(const std::optional<std::string_view>& timeout) {

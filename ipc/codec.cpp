@@ -12,8 +12,6 @@
 namespace tine::ipc {
 namespace {
 
-Error usage(std::string text) { return make_error(Errc::usage, std::move(text)); }
-
 std::string dump(const OrderedJson& value) {
   return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
@@ -91,13 +89,14 @@ Result<std::string> bytes_from_json(const Json& value, const std::string& field)
   } else if (value.is_object() && value.size() == 1 && value.contains("base64") &&
              value["base64"].is_string()) {
     auto decoded = base64_decode(value["base64"].get_ref<const std::string&>());
-    if (!decoded) return usage(field + ": " + decoded.error().message());
+    if (!decoded) return usage_error(field + ": " + decoded.error().message());
     bytes = std::move(*decoded);
   } else {
-    return usage(field + ": must be a string or {\"base64\":\"...\"}");
+    return usage_error(field + ": must be a string or {\"base64\":\"...\"}");
   }
   if (const auto offset = bytes.find('\0'); offset != std::string::npos)
-    return usage(field + ": a NUL byte at offset " + std::to_string(offset) + "; allowed: text without NUL");
+    return usage_error(field + ": a NUL byte at offset " + std::to_string(offset) +
+                       "; allowed: text without NUL");
   return bytes;
 }
 
@@ -112,14 +111,14 @@ Result<std::uint64_t> unsigned_field(const Json& object, const char* key, std::u
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return fallback;
   if (!found->is_number_unsigned() || found->get<std::uint64_t>() > greatest)
-    return usage(std::string(key) + ": must be a whole number from 0 to " + std::to_string(greatest));
+    return usage_error(std::string(key) + ": must be a whole number from 0 to " + std::to_string(greatest));
   return found->get<std::uint64_t>();
 }
 
 Result<bool> bool_field(const Json& object, const char* key, bool fallback) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return fallback;
-  if (!found->is_boolean()) return usage(std::string(key) + ": must be true or false");
+  if (!found->is_boolean()) return usage_error(std::string(key) + ": must be true or false");
   return found->get<bool>();
 }
 
@@ -129,13 +128,13 @@ Result<double> duration_field(const Json& object, const char* key, double fallba
   if (found->is_number()) {
     const double seconds = found->get<double>();
     if (seconds >= 0 && seconds <= static_cast<double>(limits::duration_s_max)) return seconds;
-    return usage(std::string(key) + ": must be 0 or more seconds, up to " +
-                 std::to_string(limits::duration_s_max));
+    return usage_error(std::string(key) + ": must be 0 or more seconds, up to " +
+                       std::to_string(limits::duration_s_max));
   }
   if (!found->is_string())
-    return usage(std::string(key) + ": must be a duration: 500ms 30s 5m 2h 1d or seconds");
+    return usage_error(std::string(key) + ": must be a duration: 500ms 30s 5m 2h 1d or seconds");
   auto parsed = parse_duration_s(found->get_ref<const std::string&>());
-  if (!parsed) return usage(std::string(key) + ": " + parsed.error().message());
+  if (!parsed) return usage_error(std::string(key) + ": " + parsed.error().message());
   return *parsed;
 }
 
@@ -143,9 +142,9 @@ Result<std::uint64_t> size_field(const Json& object, const char* key, std::uint6
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return fallback;
   if (found->is_number_unsigned()) return found->get<std::uint64_t>();
-  if (!found->is_string()) return usage(std::string(key) + ": must be a size: 64K 10M 2G or bytes");
+  if (!found->is_string()) return usage_error(std::string(key) + ": must be a size: 64K 10M 2G or bytes");
   auto parsed = parse_size_bytes(found->get_ref<const std::string&>());
-  if (!parsed) return usage(std::string(key) + ": " + parsed.error().message());
+  if (!parsed) return usage_error(std::string(key) + ": " + parsed.error().message());
   return *parsed;
 }
 
@@ -156,7 +155,7 @@ Result<Selection> selection_from(const Json& params) {
   selection.last = *last;
   const auto ids = params.find("ids");
   if (ids == params.end()) return selection;
-  const auto bad = [] { return usage("ids: must be an array of ids or [from,to] pairs, from <= to"); };
+  const auto bad = [] { return usage_error("ids: must be an array of ids or [from,to] pairs, from <= to"); };
   if (!ids->is_array()) return bad();
   for (const auto& item : *ids) {
     if (item.is_number_unsigned()) {

@@ -11,8 +11,6 @@
 namespace tine::ipc {
 namespace {
 
-Error usage(std::string text) { return make_error(Errc::usage, std::move(text)); }
-
 constexpr std::string_view job_keys[] = {
     "command",      "shell",           "function",    "args",       "name",
     "pool",         "priority",        "workdir",     "env",        "clean_env",
@@ -28,7 +26,7 @@ Status refuse_unknown_keys(const Json& object, const std::vector<std::string_vie
     if (std::find(also_allowed.begin(), also_allowed.end(), key) != also_allowed.end()) continue;
     std::string allowed;
     for (const auto known : job_keys) allowed += (allowed.empty() ? "" : " ") + std::string(known);
-    return usage(key + ": unknown field; allowed: " + allowed);
+    return usage_error(key + ": unknown field; allowed: " + allowed);
   }
   return ok();
 }
@@ -36,16 +34,17 @@ Status refuse_unknown_keys(const Json& object, const std::vector<std::string_vie
 /// Exactly one of command, shell and function says what runs.
 Status read_what_runs(const Json& object, JobSpec& spec) {
   const int given = object.contains("command") + object.contains("shell") + object.contains("function");
-  if (given != 1) return usage("command: a job has one of command (array), shell (string) or function");
-  if (object.contains("args") && !object.contains("function")) return usage("args: only with function");
+  if (given != 1) return usage_error("command: a job has one of command (array), shell (string) or function");
+  if (object.contains("args") && !object.contains("function")) return usage_error("args: only with function");
   if (const auto found = object.find("command"); found != object.end()) {
-    if (!found->is_array() || found->empty()) return usage("command: must be a non-empty array of strings");
+    if (!found->is_array() || found->empty())
+      return usage_error("command: must be a non-empty array of strings");
     for (std::size_t i = 0; i < found->size(); ++i) {
       auto word = bytes_from_json((*found)[i], "command[" + std::to_string(i) + "]");
       if (!word) return word.error();
       spec.argv.push_back(std::move(*word));
     }
-    if (spec.argv[0].empty()) return usage("command[0]: must not be empty");
+    if (spec.argv[0].empty()) return usage_error("command[0]: must not be empty");
     return ok();
   }
   if (const auto found = object.find("shell"); found != object.end()) {
@@ -58,11 +57,11 @@ Status read_what_runs(const Json& object, JobSpec& spec) {
   spec.kind = JobKind::function;
   auto name = string_field(object, "function", "");
   if (!name) return name.error();
-  if (name->empty()) return usage("function: must not be empty");
+  if (name->empty()) return usage_error("function: must not be empty");
   spec.function = std::move(*name);
   const auto args = object.find("args");
   if (args != object.end() && !args->is_array())
-    return usage("args: must be a JSON array of positional arguments");
+    return usage_error("args: must be a JSON array of positional arguments");
   spec.args_json = args == object.end() ? "[]" : args->dump();
   return ok();
 }
@@ -73,10 +72,10 @@ Status read_environment(const Json& object, JobSpec& spec) {
   spec.clean_environment = *clean;
   const auto env = object.find("env");
   if (env == object.end() || env->is_null()) return ok();
-  if (!env->is_object()) return usage("env: must be an object of strings");
+  if (!env->is_object()) return usage_error("env: must be an object of strings");
   for (const auto& [key, value] : env->items()) {
     if (key.empty() || key.find('=') != std::string::npos || key.find('\0') != std::string::npos)
-      return usage("env: a name must not be empty nor hold '=' or NUL");
+      return usage_error("env: a name must not be empty nor hold '=' or NUL");
     auto text = bytes_from_json(value, "env." + key);
     if (!text) return text.error();
     spec.environment_extra.push_back(key + "=" + *text);
@@ -87,11 +86,11 @@ Status read_environment(const Json& object, JobSpec& spec) {
 Status read_labels(const Json& object, JobSpec& spec) {
   const auto labels = object.find("labels");
   if (labels == object.end() || labels->is_null()) return ok();
-  if (!labels->is_object()) return usage("labels: must be an object of strings");
+  if (!labels->is_object()) return usage_error("labels: must be an object of strings");
   for (const auto& [key, value] : labels->items()) {
-    if (!value.is_string()) return usage("labels." + key + ": must be a string");
+    if (!value.is_string()) return usage_error("labels." + key + ": must be a string");
     if (key.empty() || key.size() > limits::name_bytes_max)
-      return usage("labels: a key has 1 to " + std::to_string(limits::name_bytes_max) + " bytes");
+      return usage_error("labels: a key has 1 to " + std::to_string(limits::name_bytes_max) + " bytes");
     spec.labels[key] = value.get<std::string>();
   }
   return ok();
@@ -111,11 +110,11 @@ Status read_text_fields(const Json& object, const SubmitContext& context, JobSpe
     *into = std::move(*value);
   }
   if (spec.name.size() > limits::name_bytes_max)
-    return usage("name: " + std::to_string(spec.name.size()) +
-                 " bytes; allowed: " + std::to_string(limits::name_bytes_max));
+    return usage_error("name: " + std::to_string(spec.name.size()) +
+                       " bytes; allowed: " + std::to_string(limits::name_bytes_max));
   if (spec.callback.size() >= limits::exec_string_bytes_max)
-    return usage("callback: " + std::to_string(spec.callback.size()) + " bytes; allowed: " +
-                 std::to_string(limits::exec_string_bytes_max - 1) + ", what execve takes");
+    return usage_error("callback: " + std::to_string(spec.callback.size()) + " bytes; allowed: " +
+                       std::to_string(limits::exec_string_bytes_max - 1) + ", what execve takes");
   spec.workdir = absolute_path(workdir, context.cwd);
   if (!spec.stdin_path.empty()) spec.stdin_path = absolute_path(spec.stdin_path, context.cwd);
   return ok();
@@ -125,7 +124,7 @@ Status read_numbers(const Json& object, JobSpec& spec) {
   if (const auto found = object.find("priority"); found != object.end() && !found->is_null()) {
     if (!found->is_number_integer() || found->get<std::int64_t>() < -1'000'000 ||
         found->get<std::int64_t>() > 1'000'000)
-      return usage("priority: must be a whole number from -1000000 to 1000000");
+      return usage_error("priority: must be a whole number from -1000000 to 1000000");
     spec.priority = found->get<std::int32_t>();
   }
   auto timeout = duration_field(object, "timeout", 0);
@@ -145,8 +144,8 @@ Result<std::int64_t> integer_field(const Json& object, const char* key, std::int
                                    std::int64_t least, std::int64_t greatest) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return fallback;
-  const auto wrong = usage(std::string(key) + ": must be a whole number from " + std::to_string(least) +
-                           " to " + std::to_string(greatest));
+  const auto wrong = usage_error(std::string(key) + ": must be a whole number from " + std::to_string(least) +
+                                 " to " + std::to_string(greatest));
   if (found->is_string()) {
     const auto value = parse_integer(found->get_ref<const std::string&>(), least, greatest);
     return value ? value : Result<std::int64_t>(wrong);
@@ -164,7 +163,7 @@ Status read_backoff(const Json& object, JobSpec& spec) {
   double factor = 0;
   if (found->is_number()) factor = found->get<double>();
   if (found->is_string()) factor = std::strtod(found->get_ref<const std::string&>().c_str(), nullptr);
-  if (!(factor >= 1 && factor <= 100)) return usage("backoff: must be a number from 1 to 100");
+  if (!(factor >= 1 && factor <= 100)) return usage_error("backoff: must be a number from 1 to 100");
   spec.backoff = factor;
   return ok();
 }
@@ -184,15 +183,15 @@ Status read_start(const Json& object, JobSpec& spec) {
   if (!delay) return delay.error();
   auto at = string_field(object, "at", "");
   if (!at) return at.error();
-  if (*delay > 0 && !at->empty()) return usage("at: delay is given too; allowed: one of them");
+  if (*delay > 0 && !at->empty()) return usage_error("at: delay is given too; allowed: one of them");
   const Micros now = now_micros();
   if (*delay > 0) spec.not_before = now + static_cast<Micros>(*delay * 1e6);
   if (at->empty()) return ok();
   auto time = parse_wall_time(*at, now);
-  if (!time) return usage("at: " + time.error().message());
+  if (!time) return usage_error("at: " + time.error().message());
   // What was "now" for the client is a moment ago.
   constexpr Micros on_the_way = 2'000'000;
-  if (*time < now - on_the_way) return usage("at: " + *at + " is in the past; allowed: a time to come");
+  if (*time < now - on_the_way) return usage_error("at: " + *at + " is in the past; allowed: a time to come");
   spec.not_before = *time;
   return ok();
 }
@@ -201,11 +200,11 @@ Status read_start(const Json& object, JobSpec& spec) {
 Status read_after(const Json& object, Submission& submission) {
   const auto found = object.find("after");
   if (found == object.end() || found->is_null()) return ok();
-  const auto wrong = usage("after: must be an array of ids and of names in the same batch");
+  const auto wrong = usage_error("after: must be an array of ids and of names in the same batch");
   const auto add = [&](JobId id) { submission.spec.dependencies.push_back({After::ok, id}); };
   if (found->is_string()) {
     auto ids = parse_ids(found->get_ref<const std::string&>());
-    if (!ids) return usage("after: " + ids.error().message());
+    if (!ids) return usage_error("after: " + ids.error().message());
     for (const JobId id : *ids) add(id);
     return ok();
   }
@@ -227,7 +226,7 @@ Status read_dependency(const Json& object, JobSpec& spec) {
   if (!text) return text.error();
   if (text->empty()) return ok();
   auto dependencies = parse_dependencies(*text);
-  if (!dependencies) return usage("dependency: " + dependencies.error().message());
+  if (!dependencies) return usage_error("dependency: " + dependencies.error().message());
   spec.dependencies.insert(spec.dependencies.end(), dependencies->begin(), dependencies->end());
   return ok();
 }
@@ -237,7 +236,7 @@ Status read_array(const Json& object, Submission& submission) {
   if (!text) return text.error();
   if (text->empty()) return ok();
   auto array = parse_array(*text);
-  if (!array) return usage("array: " + array.error().message());
+  if (!array) return usage_error("array: " + array.error().message());
   submission.array = std::move(*array);
   return ok();
 }
@@ -248,15 +247,15 @@ Status read_keys(const Json& object, Submission& submission) {
     auto text = string_field(object, key, "");
     if (!text) return text.error();
     if (text->size() > limits::key_bytes_max)
-      return usage(std::string(key) + ": " + std::to_string(text->size()) +
-                   " bytes; allowed: " + std::to_string(limits::key_bytes_max));
-    if (!text->empty() && submission.array) return usage(std::string(key) + ": not with array");
+      return usage_error(std::string(key) + ": " + std::to_string(text->size()) +
+                         " bytes; allowed: " + std::to_string(limits::key_bytes_max));
+    if (!text->empty() && submission.array) return usage_error(std::string(key) + ": not with array");
     *into = std::move(*text);
   }
   auto word = string_field(object, "on_duplicate", "skip");
   if (!word) return word.error();
   if (object.contains("on_duplicate") && submission.spec.unique_key.empty())
-    return usage("on_duplicate: only with unique");
+    return usage_error("on_duplicate: only with unique");
   if (*word == "skip")
     submission.spec.on_duplicate = OnDuplicate::skip;
   else if (*word == "queue")
@@ -266,7 +265,7 @@ Status read_keys(const Json& object, Submission& submission) {
   else if (*word == "error")
     submission.spec.on_duplicate = OnDuplicate::error;
   else
-    return usage("on_duplicate: \"" + *word + "\" is not known; allowed: skip queue replace error");
+    return usage_error("on_duplicate: \"" + *word + "\" is not known; allowed: skip queue replace error");
   return ok();
 }
 
@@ -277,7 +276,7 @@ Status read_bounds(const Json& object, JobSpec& spec) {
   if (!output) return output.error();
   auto memory = size_field(object, "max_memory", no_bound);
   if (!memory) return memory.error();
-  if (*memory < 1u << 20) return usage("max_memory: must be at least 1M");
+  if (*memory < 1u << 20) return usage_error("max_memory: must be at least 1M");
   auto nice = integer_field(object, "nice", 0, -20, 19);
   if (!nice) return nice.error();
   spec.slots = static_cast<std::uint32_t>(*slots);
@@ -292,15 +291,15 @@ Status within_execve(const JobSpec& spec, const std::string& environment) {
   for (const auto* list : {&spec.argv, &spec.environment_extra}) {
     for (const auto& word : *list) {
       if (word.size() >= limits::exec_string_bytes_max)
-        return usage("command: an argument or variable of " + std::to_string(word.size()) +
-                     " bytes; allowed: " + std::to_string(limits::exec_string_bytes_max - 1) +
-                     ", what execve takes");
+        return usage_error("command: an argument or variable of " + std::to_string(word.size()) +
+                           " bytes; allowed: " + std::to_string(limits::exec_string_bytes_max - 1) +
+                           ", what execve takes");
       total += word.size() + 1 + sizeof(char*);
     }
   }
   if (total > limits::exec_bytes_max)
-    return usage("command: arguments and environment of " + std::to_string(total) +
-                 " bytes; allowed: " + std::to_string(limits::exec_bytes_max) + ", what execve takes");
+    return usage_error("command: arguments and environment of " + std::to_string(total) +
+                       " bytes; allowed: " + std::to_string(limits::exec_bytes_max) + ", what execve takes");
   return ok();
 }
 
@@ -310,7 +309,7 @@ Result<SubmitContext> submit_context_from(const Json& params) {
   SubmitContext context;
   auto cwd = string_field(params, "cwd", "/");
   if (!cwd) return cwd.error();
-  if (cwd->empty() || cwd->front() != '/') return usage("cwd: must be an absolute path");
+  if (cwd->empty() || cwd->front() != '/') return usage_error("cwd: must be an absolute path");
   context.cwd = std::move(*cwd);
   auto mask = unsigned_field(params, "umask", 022, 0777);
   if (!mask) return mask.error();
@@ -321,11 +320,12 @@ Result<SubmitContext> submit_context_from(const Json& params) {
         std::string("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") + '\0';
     return context;
   }
-  if (!environment->is_array()) return usage("environment: must be an array of \"K=V\" strings");
+  if (!environment->is_array()) return usage_error("environment: must be an array of \"K=V\" strings");
   for (const auto& item : *environment) {
     auto entry = bytes_from_json(item, "environment");
     if (!entry) return entry.error();
-    if (entry->find('=') == std::string::npos) return usage("environment: \"" + *entry + "\" has no '='");
+    if (entry->find('=') == std::string::npos)
+      return usage_error("environment: \"" + *entry + "\" has no '='");
     context.environment += *entry + '\0';
   }
   return context;
@@ -334,7 +334,7 @@ Result<SubmitContext> submit_context_from(const Json& params) {
 Result<Submission> submission_from(const Json& object, const SubmitContext& context, const std::string& where,
                                    const std::vector<std::string_view>& also_allowed) {
   const auto at = [&](const Error& error) { return Error{error.code, where + error.context}; };
-  if (!object.is_object()) return at(usage("a job is a JSON object"));
+  if (!object.is_object()) return at(usage_error("a job is a JSON object"));
   Submission submission;
   JobSpec& spec = submission.spec;
   spec.umask = context.umask;
@@ -363,10 +363,10 @@ Result<JobSpec> spec_from(const Json& object, const SubmitContext& context, cons
                           const std::vector<std::string_view>& also_allowed) {
   auto submission = submission_from(object, context, where, also_allowed);
   if (!submission) return submission.error();
-  if (submission->array) return usage(where + "array: one job alone is allowed here");
+  if (submission->array) return usage_error(where + "array: one job alone is allowed here");
   if (!submission->after_names.empty())
-    return usage(where + "after: \"" + submission->after_names[0] +
-                 "\" is no id; a name is allowed in a batch");
+    return usage_error(where + "after: \"" + submission->after_names[0] +
+                       "\" is no id; a name is allowed in a batch");
   return std::move(submission->spec);
 }
 

@@ -13,9 +13,8 @@ namespace {
 using shared::Array;
 using shared::Element;
 
-constexpr std::size_t any = SIZE_MAX;
 constexpr Subcommand subcommands[] = {
-    {"create", 2, any, "create NAME TYPE V… or --size N"},
+    {"create", 2, any_number, "create NAME TYPE V… or --size N"},
     {"get", 1, 2, "get NAME [I]"},
     {"set", 3, 3, "set NAME I V"},
     {"add", 3, 3, "add NAME I V"},
@@ -34,11 +33,12 @@ Result<std::uint64_t> parse_index(std::string_view word, const Array& array) {
                                                     : std::string("the array is empty")));
 }
 
-Json element_json(char code, const Element& element) {
+shared::Json element_json(char code, const Element& element) {
   const auto text = shared::format_element(code, element);
-  if (code == 'c' || code == 'u') return is_utf8(text) ? Json(text) : Json{{"base64", base64_encode(text)}};
-  if (code == 'f') return Json::parse(text, nullptr, false);
-  return std::visit([](auto value) { return Json(value); }, element);
+  if (code == 'c' || code == 'u')
+    return is_utf8(text) ? shared::Json(text) : shared::Json{{"base64", base64_encode(text)}};
+  if (code == 'f') return shared::Json::parse(text, nullptr, false);
+  return std::visit([](auto value) { return shared::Json(value); }, element);
 }
 
 int print_element(const Invocation& invocation, char code, const Element& element) {
@@ -76,9 +76,10 @@ int list(const Invocation& invocation, const shared::Folder& folder) {
     const auto array = Array::open(folder, name);
     if (!array && array.error().code == Errc::absent) continue;
     if (invocation.json) {
-      const Json line =
-          array ? Json{{"name", name}, {"type", std::string(1, array->code())}, {"size", array->size()}}
-                : Json{{"name", name}, {"error", array.error().message()}};
+      const shared::Json line =
+          array
+              ? shared::Json{{"name", name}, {"type", std::string(1, array->code())}, {"size", array->size()}}
+              : shared::Json{{"name", name}, {"error", array.error().message()}};
       if (const int unwritten = print_json(line)) return unwritten;
     } else {
       rows.push_back({name, array ? std::string(1, array->code()) : "-",
@@ -94,7 +95,7 @@ int get(const Invocation& invocation, const Array& array, const Words& words) {
     if (!index) return fail(invocation, index.error());
     return print_element(invocation, array.code(), *array.get(*index));
   }
-  Json all = Json::array();
+  shared::Json all = shared::Json::array();
   std::string text;
   for (std::uint64_t i = 0; i < array.size(); ++i) {
     const auto element = *array.get(i);

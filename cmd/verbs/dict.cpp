@@ -34,7 +34,7 @@ struct Call {
   ValueWish wish;
 
   int failed(const Error& error) const { return fail(invocation, error); }
-  int print(const Json& value) const { return print_text(value_text(value, invocation.json) + "\n"); }
+  int print(const shared::Json& value) const { return print_text(value_text(value, invocation.json) + "\n"); }
   int no_key() const {
     return failed(make_error(Errc::absent, std::string(words[0]) + " has no key " + std::string(words[1])));
   }
@@ -60,8 +60,8 @@ int del(const Call& call, const shared::Key& key) {
 }
 
 int incr(const Call& call, const shared::Key& key) {
-  const auto by =
-      call.words.size() == 3 ? parse_value(call.words[2], ValueWish::json_or_string) : Result<Json>(Json(1));
+  const auto by = call.words.size() == 3 ? parse_value(call.words[2], ValueWish::json_or_string)
+                                         : Result<shared::Json>(shared::Json(1));
   if (!by) return call.failed(by.error());
   const auto sum = call.dict.incr(key, *by);
   return sum ? call.print(*sum) : call.failed(sum.error());
@@ -89,7 +89,8 @@ int print_all(const Call& call) {
     else if (call.what == "values")
       text += value_text(value, json);
     else if (json)
-      text += Json::array({key_json(key), value}).dump(-1, ' ', false, Json::error_handler_t::replace);
+      text += shared::Json::array({key_json(key), value})
+                  .dump(-1, ' ', false, shared::Json::error_handler_t::replace);
     else
       text += value_text(key_json(key), json) + "\t" + value_text(value, json);
     text += '\n';
@@ -104,8 +105,8 @@ int list(const Invocation& invocation, const shared::Folder& folder) {
     const auto size = dict ? dict->size() : Result<std::uint64_t>(dict.error());
     if (!size && size.error().code == Errc::absent) continue;
     if (invocation.json) {
-      const Json line = size ? Json{{"name", name}, {"size", *size}}
-                             : Json{{"name", name}, {"error", size.error().message()}};
+      const shared::Json line = size ? shared::Json{{"name", name}, {"size", *size}}
+                                     : shared::Json{{"name", name}, {"error", size.error().message()}};
       if (const int unwritten = print_json(line)) return unwritten;
     } else {
       rows.push_back({name, size ? std::to_string(*size) : size.error().message()});

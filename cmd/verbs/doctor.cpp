@@ -136,10 +136,10 @@ int doctor(Invocation& invocation) {
   for (const auto& [kind, name, good, trouble] : looks) {
     whole = whole && trouble.empty();
     rows.push_back({kind, name, trouble.empty() ? good : "TROUBLE: " + trouble});
-    const Json line = {{"kind", kind},
-                       {"name", name},
-                       {"ok", trouble.empty()},
-                       {"trouble", trouble.empty() ? Json() : Json(trouble)}};
+    const shared::Json line = {{"kind", kind},
+                               {"name", name},
+                               {"ok", trouble.empty()},
+                               {"trouble", trouble.empty() ? shared::Json() : shared::Json(trouble)}};
     if (const int unwritten = invocation.json ? print_json(line) : 0) return unwritten;
   }
   if (const int unwritten = invocation.json ? 0 : print_text(table(rows))) return unwritten;

@@ -14,9 +14,8 @@ namespace {
 
 using shared::RLock;
 
-constexpr std::size_t any = SIZE_MAX;
 constexpr Subcommand subcommands[] = {
-    {"run", 2, any, "run NAME [--timeout D] -- CMD ARG…"},
+    {"run", 2, any_number, "run NAME [--timeout D] -- CMD ARG…"},
     {"acquire", 1, 1, "acquire NAME [--timeout D]"},
     {"release", 1, 1, "release NAME"},
     {"list", 0, 0, "list"},
@@ -72,9 +71,9 @@ int acquire_or_release(const Invocation& invocation, bool acquires, const std::s
   return done ? 0 : fail(invocation, refusal(done.error(), name));
 }
 
-Json owner_json(const RLock::State& state) {
+shared::Json owner_json(const RLock::State& state) {
   if (state.owner == 0) return nullptr;
-  Json owner = Json::object();
+  shared::Json owner = shared::Json::object();
   if (!shared::is_job(state.owner)) owner["pid"] = shared::pid_of(state.owner);
   if (const auto job = shared::is_job(state.owner) ? state.owner : state.job; job) {
     owner["job"] = shared::job_of(job);
@@ -102,11 +101,11 @@ int list_locks(const Invocation& invocation) {
     if (lock) lock->free_if_ended(0);
     const auto state = lock ? lock->state() : RLock::State{};
     if (invocation.json) {
-      const Json line = lock ? Json{{"name", name},
-                                    {"owner", owner_json(state)},
-                                    {"depth", state.depth},
-                                    {"waiters", state.waiters}}
-                             : Json{{"name", name}, {"error", lock.error().message()}};
+      const shared::Json line = lock ? shared::Json{{"name", name},
+                                                    {"owner", owner_json(state)},
+                                                    {"depth", state.depth},
+                                                    {"waiters", state.waiters}}
+                                     : shared::Json{{"name", name}, {"error", lock.error().message()}};
       if (const int unwritten = print_json(line)) return unwritten;
     } else {
       rows.push_back({name, lock ? owner_text(state) : lock.error().message(), std::to_string(state.depth),

@@ -11,9 +11,8 @@ namespace {
 
 using shared::Queue;
 
-constexpr std::size_t any = SIZE_MAX;
 constexpr Subcommand subcommands[] = {
-    {"put", 2, any, "put NAME V…"},          {"get", 1, 1, "get NAME"},   {"take", 1, 1, "take NAME"},
+    {"put", 2, any_number, "put NAME V…"},   {"get", 1, 1, "get NAME"},   {"take", 1, 1, "take NAME"},
     {"ack", 2, 2, "ack NAME RECEIPT"},       {"size", 1, 1, "size NAME"}, {"clear", 1, 1, "clear NAME"},
     {"create", 1, 1, "create NAME --max N"}, {"list", 0, 0, "list"},      {"rm", 1, 1, "rm NAME"},
 };
@@ -37,7 +36,7 @@ int put(const Invocation& invocation, Queue& queue, const Words& words, const Wi
     if (!value) return fail(invocation, value.error());
     try {
       values.push_back(value->dump());
-    } catch (const Json::exception&) {
+    } catch (const shared::Json::exception&) {
       return fail_usage(invocation, "a value is not UTF-8; allowed: JSON");
     }
   }
@@ -47,7 +46,7 @@ int put(const Invocation& invocation, Queue& queue, const Words& words, const Wi
 
 int print_item(const Invocation& invocation, const std::string& text) {
   if (invocation.json) return print_text(text + "\n");
-  const auto value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto value = shared::Json::parse(text, nullptr, /*allow_exceptions=*/false);
   return print_text((value.is_discarded() ? text : value_text(value, false)) + "\n");
 }
 
@@ -63,7 +62,7 @@ int take(const Invocation& invocation, const shared::Folder& folder, Queue& queu
   if (!job) return fail(invocation, job.error());
   const auto lease = queue.take({*job, *job, shared::witness_of_this_job()}, deadline);
   if (!lease) return fail(invocation, refusal(wishes, lease.error(), "the queue is empty"));
-  Json value = Json::parse(lease->value, nullptr, /*allow_exceptions=*/false);
+  shared::Json value = shared::Json::parse(lease->value, nullptr, /*allow_exceptions=*/false);
   if (value.is_discarded()) value = lease->value;
   return print_json({{"receipt", lease->receipt}, {"value", value}, {"deliveries", lease->deliveries}});
 }
@@ -83,10 +82,10 @@ int list(const Invocation& invocation, const shared::Folder& folder) {
     auto queue = Queue::open(folder, name);
     const auto size = queue ? queue->size() : Result<std::uint64_t>(queue.error());
     if (!size && size.error().code == Errc::absent) continue;
-    const auto max = queue && queue->items_max() ? Json(queue->items_max()) : Json();
+    const auto max = queue && queue->items_max() ? shared::Json(queue->items_max()) : shared::Json();
     if (invocation.json) {
-      const Json line = size ? Json{{"name", name}, {"size", *size}, {"max", max}}
-                             : Json{{"name", name}, {"error", size.error().message()}};
+      const shared::Json line = size ? shared::Json{{"name", name}, {"size", *size}, {"max", max}}
+                                     : shared::Json{{"name", name}, {"error", size.error().message()}};
       if (const int unwritten = print_json(line)) return unwritten;
     } else {
       rows.push_back(

@@ -43,7 +43,7 @@ Status put_stdin(Json& params, std::string_view from, Reached& daemon, const Inv
   return ok();
 }
 
-int print_ids(const Json& reply, bool json) {
+int print_id_or_range(const Json& reply, bool json) {
   if (json) return print_json(reply);
   const std::string first = std::to_string(id_of(reply));
   return print_text(reply.contains("last_id") ? first + "-" + reply["last_id"].dump() + "\n" : first + "\n");
@@ -85,7 +85,7 @@ int submit(Invocation& invocation) {
     if (!spooled.empty() && daemon.client.is_open()) ::unlink(spooled.c_str());
     return fail(invocation, reply.error());
   }
-  if (!waits) return print_ids(*reply, invocation.json);
+  if (!waits) return print_id_or_range(*reply, invocation.json);
   return wait_and_print(daemon, id_of(*reply), invocation);
 }
 

@@ -1,6 +1,7 @@
 #include "core/base/clock.hpp"
 
 #include <fcntl.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,6 +50,10 @@ Result<Micros> parse_rfc3339(const std::string& text) {
     return wrong;
   const Micros offset = (hours * 60 + minutes) * Micros{60'000'000};
   return *rest == '+' ? micros - offset : micros + offset;
+}
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
 const std::string& boot_id() {

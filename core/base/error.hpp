@@ -34,6 +34,7 @@ Error errno_error(std::string context);
 inline Error make_error(Errc code, std::string context) {
   return {make_error_code(code), std::move(context)};
 }
+inline Error usage_error(std::string context) { return make_error(Errc::usage, std::move(context)); }
 
 /// The process exit code of the contract (section 2) for this error.
 int exit_code_of(const Error& error);

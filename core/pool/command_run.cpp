@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
@@ -18,10 +19,6 @@ namespace {
 CommandRun::Clock::time_point after(double seconds) {
   return CommandRun::Clock::now() +
          std::chrono::duration_cast<CommandRun::Clock::duration>(std::chrono::duration<double>(seconds));
-}
-
-double seconds(const timeval& time) {
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
 void judge(int status, Outcome& outcome) {

@@ -133,10 +133,6 @@ class Watch {
   bool armed_ = false;
 };
 
-double seconds(const timeval& time) {
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-}
-
 }  // namespace
 
 void call_function(const Functions::Function& function, const JobSpec& spec, const CallPlace& place,

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::uint64_t spool_magic = 0x6c6f6f7073656e74;  // "tnespool"
 constexpr std::uint32_t spool_version = 4;
-constexpr std::size_t page_bytes = 4096;
+constexpr std::size_t desk_page_bytes = 4096;
 
 // The offer word: two bits of state, two of kind, 60 of job.
 std::uint64_t pack(Spool::OfferState state, OrderKind kind, JobId job) {
@@ -90,10 +90,10 @@ struct Spool::Layout {
 std::size_t Spool::places_of(std::uint32_t tasks) { return tasks == 0 ? 16 : 128; }
 
 std::size_t Spool::bytes_of(std::uint32_t tasks) {
-  static_assert(sizeof(Layout) <= page_bytes && sizeof(Desk) == 16);
+  static_assert(sizeof(Layout) <= desk_page_bytes && sizeof(Desk) == 16);
   static_assert(sizeof(Place) == 20 << 10 && offsetof(Place, record) == 32);
-  const std::size_t desks = (tasks * sizeof(Desk) + page_bytes - 1) / page_bytes * page_bytes;
-  return page_bytes + desks + places_of(tasks) * sizeof(Place);
+  const std::size_t desks = (tasks * sizeof(Desk) + desk_page_bytes - 1) / desk_page_bytes * desk_page_bytes;
+  return desk_page_bytes + desks + places_of(tasks) * sizeof(Place);
 }
 
 Spool::Spool(WorkerSeat seat, Layout* layout, std::string path)
@@ -109,7 +109,7 @@ Spool::Place& Spool::place_of(std::uint64_t seq) const { return places()[seq % p
 
 Spool::Desk& Spool::desk(std::uint32_t place) const {
   if (seat_.tasks == 0) return layout_->desk;
-  return reinterpret_cast<Desk*>(reinterpret_cast<std::byte*>(layout_) + page_bytes)[place];
+  return reinterpret_cast<Desk*>(reinterpret_cast<std::byte*>(layout_) + desk_page_bytes)[place];
 }
 
 Result<std::unique_ptr<Spool>> Spool::create(const std::string& state_dir, const WorkerSeat& seat) {

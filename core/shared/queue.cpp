@@ -13,7 +13,7 @@ namespace tine::shared {
 namespace {
 
 /// A sleeper looks round so often: for a wake that died with its receiver, and for owners that ended.
-constexpr std::chrono::milliseconds nap{100};
+constexpr std::chrono::milliseconds item_nap{100};
 
 /// The mutex is waited for so long at least, whatever the deadline: that it is busy does not mean that there
 /// is no item.
@@ -139,7 +139,7 @@ Status Queue::sleep(std::atomic<std::uint32_t>& word, std::atomic<std::uint32_t>
   heap_.record().mutex.unlock();
   step("queue sleeps");
   if (has_passed(deadline)) return make_error(Errc::timed_out, "not in time");
-  wait_word(word, seen, WordScope::shared, sooner(deadline, nap));
+  wait_word(word, seen, WordScope::shared, sooner(deadline, item_nap));
   if (segment_->header().removed.load()) return make_error(Errc::absent, "the queue was removed");
   return ok();
 }

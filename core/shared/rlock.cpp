@@ -13,7 +13,7 @@ namespace {
 
 /// A waiter looks so often whether the owner still lives, and each `naps_thorough` times whether it is still
 /// the program that took the lock.
-constexpr std::chrono::milliseconds nap{25};
+constexpr std::chrono::milliseconds owner_nap{25};
 constexpr int naps_thorough = 10;
 /// Who is first in the line and does not take a free lock for so long is passed over.
 constexpr std::chrono::milliseconds answer_time{5};
@@ -132,7 +132,7 @@ Status RLock::wait_and_enter(Owner self, const Deadline& deadline) {
   for (int naps = 0;; ++naps) {
     const auto word = lock.word.load();
     const auto owner = owner_in(word);
-    auto sleep = nap;
+    auto sleep = owner_nap;
     if (is_free(owner)) {
       const auto* first = first_waiter();
       if (first == nullptr || first == place) {

@@ -4,15 +4,7 @@
 
 using namespace tine::test;
 
-namespace {
-
-DaemonSetup without_a_daemon() {
-  DaemonSetup setup;
-  setup.starts = false;
-  return setup;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("autostart: the first verb that needs a daemon starts one") {
   TestDaemon daemon(without_a_daemon());

@@ -26,12 +26,6 @@ Finished start_with(const TestDaemon& daemon, const std::string& config) {
   return daemon.sh("timeout 20 \"$tined\"");
 }
 
-DaemonSetup without_a_daemon() {
-  DaemonSetup setup;
-  setup.starts = false;
-  return setup;
-}
-
 /// Says `line`, and returns what the daemon says until the conversation has been quiet.
 std::string say(const TestDaemon& daemon, const std::string& line) {
   write_whole_file(daemon.path("line"), line + "\n");

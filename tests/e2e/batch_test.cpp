@@ -30,16 +30,6 @@ std::string sha256sums(const TestDaemon& daemon) {
       .out;
 }
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto end = text.find('\n', at);
-    lines.push_back(text.substr(at, end - at));
-    at = end == std::string::npos ? text.size() : end + 1;
-  }
-  return lines;
-}
-
 }  // namespace
 
 TEST_CASE("batch: prints the ids in the order of the lines") {

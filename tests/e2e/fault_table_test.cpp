@@ -25,17 +25,6 @@ DaemonSetup one_worker_later() {
 const std::vector<std::string> job = {"--callback", R"-(sed 's/.*"event_id":"\([^"]*\)".*/\1/' >>told)-",
                                       "--shell", "echo $TINE_JOB_ID >>ran; exit 3"};
 
-std::vector<std::string> lines_of(const std::string& path) {
-  std::vector<std::string> lines;
-  const auto text = read_whole_file(path);
-  for (std::size_t at = 0; at < text.size();) {
-    const auto end = std::min(text.find('\n', at), text.size());
-    lines.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return lines;
-}
-
 std::size_t count_of(const std::vector<std::string>& lines, const std::string& line) {
   return static_cast<std::size_t>(std::count(lines.begin(), lines.end(), line));
 }
@@ -57,7 +46,7 @@ void check_end(const TestDaemon& daemon, const std::string& id, const std::strin
   CAPTURE(record.dump());
   CHECK(record["state"] == state);
   CHECK(record["callback"]["state"] == "succeeded");
-  const auto ran = count_of(lines_of(daemon.path("ran")), id);
+  const auto ran = count_of(lines_of(read_whole_file(daemon.path("ran"))), id);
   if (state == "failed") {
     CHECK(record["exit_code"] == 3);
     CHECK(record["attempt"] == 1);
@@ -65,7 +54,7 @@ void check_end(const TestDaemon& daemon, const std::string& id, const std::strin
   } else {
     CHECK(ran <= 1);
   }
-  const auto told = lines_of(daemon.path("told"));
+  const auto told = lines_of(read_whole_file(daemon.path("told")));
   CHECK(count_of(told, record["callback"]["event_id"]) >= 1);
 }
 

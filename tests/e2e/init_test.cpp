@@ -8,12 +8,6 @@ using namespace tine::test;
 
 namespace {
 
-DaemonSetup without_a_daemon() {
-  DaemonSetup setup;
-  setup.starts = false;
-  return setup;
-}
-
 bool can_unshare(const TestDaemon& daemon) {
   if (daemon.sh("unshare --pid --mount --fork --kill-child --mount-proc true").exit_status == 0) return true;
   MESSAGE("skipped: no PID namespaces for this user");

@@ -25,12 +25,7 @@ std::string numbers(int count) {
 }
 
 std::vector<std::string> sorted_lines(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto end = text.find('\n', at);
-    lines.push_back(text.substr(at, end - at));
-    at = end == std::string::npos ? text.size() : end + 1;
-  }
+  auto lines = lines_of(text);
   std::sort(lines.begin(), lines.end());
   return lines;
 }

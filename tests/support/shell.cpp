@@ -148,6 +148,16 @@ void write_whole_file(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = text.find('\n', at);
+    lines.push_back(text.substr(at, end - at));
+    at = end == std::string::npos ? text.size() : end + 1;
+  }
+  return lines;
+}
+
 bool is_alive(pid_t pid) {
   if (pid <= 0) return false;
   const auto stat = read_whole_file("/proc/" + std::to_string(pid) + "/stat");

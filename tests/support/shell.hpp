@@ -44,6 +44,8 @@ std::vector<std::string> environment_with(const std::vector<std::string>& change
 std::string read_whole_file(const std::string& path);  ///< "" when it cannot be read
 void write_whole_file(const std::string& path, const std::string& text);
 
+std::vector<std::string> lines_of(const std::string& text);  ///< without their newlines
+
 /// Whether the process is there and is no zombie.
 bool is_alive(pid_t pid);
 

@@ -15,6 +15,8 @@ struct DaemonSetup {
   std::vector<std::string> environment;  ///< changes to this process's, as environment_with() takes them
 };
 
+inline DaemonSetup without_a_daemon() { return {.starts = false}; }
+
 /// A real tined in a folder of its own. The destructor ends it, fails the test when anything that it or its
 /// jobs started is still alive, and removes the folder.
 class TestDaemon {

@@ -13,7 +13,7 @@
 namespace tine {
 namespace {
 
-std::string refusal(const char* line) {
+std::string reply_refusal(const char* line) {
   const auto reply = parse_reply(line, 3);
   return reply ? "" : reply.error().context;
 }
@@ -27,24 +27,24 @@ TEST_CASE("co-process: a reply is a result or an error") {
 }
 
 TEST_CASE("co-process: a line that is no reply is refused with what is wrong") {
-  CHECK(refusal("hello") == "its line is not JSON: \"hello\"");
-  CHECK(refusal("") == "its line is not JSON: \"\"");
-  CHECK(refusal("{\"id\":3,\"result\":\"\xff\"}").find("not JSON") != std::string::npos);
-  CHECK(refusal("[3]").find("no JSON object") != std::string::npos);
-  CHECK(refusal(R"({"result":1})").find("no id") != std::string::npos);
-  CHECK(refusal(R"({"id":4,"result":1})") == "its line has the id \"4\", asked was 3");
-  CHECK(refusal(R"({"id":-3,"result":1})").find("the id \"-3\"") != std::string::npos);
-  CHECK(refusal(R"({"id":3})").find("one of result and error") != std::string::npos);
-  CHECK(refusal(R"({"id":3,"result":1,"error":{"type":"T"}})").find("one of") != std::string::npos);
-  CHECK(refusal(R"({"id":3,"error":"no"})").find("its error is not") != std::string::npos);
-  CHECK(refusal(std::string(100000, '[').c_str()).find("nested deeper") != std::string::npos);
+  CHECK(reply_refusal("hello") == "its line is not JSON: \"hello\"");
+  CHECK(reply_refusal("") == "its line is not JSON: \"\"");
+  CHECK(reply_refusal("{\"id\":3,\"result\":\"\xff\"}").find("not JSON") != std::string::npos);
+  CHECK(reply_refusal("[3]").find("no JSON object") != std::string::npos);
+  CHECK(reply_refusal(R"({"result":1})").find("no id") != std::string::npos);
+  CHECK(reply_refusal(R"({"id":4,"result":1})") == "its line has the id \"4\", asked was 3");
+  CHECK(reply_refusal(R"({"id":-3,"result":1})").find("the id \"-3\"") != std::string::npos);
+  CHECK(reply_refusal(R"({"id":3})").find("one of result and error") != std::string::npos);
+  CHECK(reply_refusal(R"({"id":3,"result":1,"error":{"type":"T"}})").find("one of") != std::string::npos);
+  CHECK(reply_refusal(R"({"id":3,"error":"no"})").find("its error is not") != std::string::npos);
+  CHECK(reply_refusal(std::string(100000, '[').c_str()).find("nested deeper") != std::string::npos);
 }
 
-CoProcess shell(const char* script) { return CoProcess({"f", {"sh", "-c", script}, "/"}, {}, 0); }
+CoProcess shell_process(const char* script) { return CoProcess({"f", {"sh", "-c", script}, "/"}, {}, 0); }
 
 TEST_CASE("co-process: started once, it answers call after call") {
   CoProcess process =
-      shell(R"(n=0; while read -r line; do n=$((n+1)); echo "{\"id\":$n,\"result\":$$}"; done)");
+      shell_process(R"(n=0; while read -r line; do n=$((n+1)); echo "{\"id\":$n,\"result\":$$}"; done)");
 
   const auto first = process.call("[1]"), second = process.call("[\n2\n]");
 
@@ -54,7 +54,7 @@ TEST_CASE("co-process: started once, it answers call after call") {
 }
 
 TEST_CASE("co-process: one that died fails its call, and the next call starts it again") {
-  CoProcess process = shell(R"(read -r line; echo '{"id":1,"result":1}'; read -r line; exit 3)");
+  CoProcess process = shell_process(R"(read -r line; echo '{"id":1,"result":1}'; read -r line; exit 3)");
 
   CHECK(process.call("[]").result_json == "1");
   const auto died = process.call("[]");
@@ -64,14 +64,14 @@ TEST_CASE("co-process: one that died fails its call, and the next call starts it
 }
 
 TEST_CASE("co-process: an answer that is its last word counts") {
-  CoProcess process = shell(R"(read -r line; echo '{"id":1,"result":"bye"}')");
+  CoProcess process = shell_process(R"(read -r line; echo '{"id":1,"result":"bye"}')");
 
   CHECK(process.call("[]").result_json == "\"bye\"");
 }
 
 TEST_CASE("co-process: one that died between two calls costs none") {
   CoProcess process =
-      shell(R"(read -r line; id=${line#*:}; echo "{\"id\":${id%%,*},\"result\":$$}"; read -r line
+      shell_process(R"(read -r line; id=${line#*:}; echo "{\"id\":${id%%,*},\"result\":$$}"; read -r line
     echo "{\"id\":2,\"result\":$$}"; exec sleep 600)");
   const pid_t first = std::stoi(process.call("[]").result_json);
   REQUIRE(first > 1);
@@ -90,7 +90,7 @@ TEST_CASE("co-process: after a wrong line it is killed with all that it started"
   const pid_t worker = ::fork();
   if (worker == 0) {
     if (!become_subreaper()) ::_exit(10);
-    CoProcess process = shell("read -r line; sleep 600 & echo \"sleep is $!\"; wait");
+    CoProcess process = shell_process("read -r line; sleep 600 & echo \"sleep is $!\"; wait");
     const auto bad = process.call("[]");
     const auto at = bad.error_message.find("sleep is ");
     if (bad.error_type != "BadReply" || at == std::string::npos) ::_exit(11);
@@ -106,7 +106,7 @@ TEST_CASE("co-process: after a wrong line it is killed with all that it started"
 }
 
 TEST_CASE("co-process: a line without end is bounded") {
-  CoProcess process = shell("read -r line; exec cat /dev/zero");
+  CoProcess process = shell_process("read -r line; exec cat /dev/zero");
 
   const auto bad = process.call("[]");
 
@@ -115,7 +115,7 @@ TEST_CASE("co-process: a line without end is bounded") {
 }
 
 TEST_CASE("co-process: large arguments and answers pass while both sides write") {
-  CoProcess process = shell(
+  CoProcess process = shell_process(
       R"(printf '{"id":1,"result":['; head -c 1000000 | tr -c , '[1*]' >&2; head -c 300000 /dev/zero | sed 's/\x00/0,/g'
     echo '0]}')");
   std::string args = "[\"" + std::string(3'000'000, 'x') + "\"]";
@@ -140,7 +140,7 @@ TEST_CASE("co-process: what cannot be started says so at the call") {
 
 TEST_CASE("co-process: it outlives the strays of a call") {
   CoProcess process =
-      shell(R"(n=0; while read -r line; do n=$((n+1)); echo "{\"id\":$n,\"result\":$$}"; done)");
+      shell_process(R"(n=0; while read -r line; do n=$((n+1)); echo "{\"id\":$n,\"result\":$$}"; done)");
   const auto first = process.call("[]");
   const pid_t stray = ::fork();
   if (stray == 0) {

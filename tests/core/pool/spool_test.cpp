@@ -25,9 +25,9 @@ struct StateDir {
   std::string path;
 };
 
-const WorkerSeat seat{"key-1", "io", 3};
+const WorkerSeat third_seat{"key-1", "io", 3};
 
-std::unique_ptr<Spool> create(const StateDir& dir, const WorkerSeat& whose = seat) {
+std::unique_ptr<Spool> create(const StateDir& dir, const WorkerSeat& whose = third_seat) {
   auto spool = Spool::create(dir.path, whose);
   REQUIRE(spool);
   return std::move(*spool);
@@ -41,7 +41,7 @@ std::unique_ptr<Spool> attach(const StateDir& dir) {
 
 TEST_CASE("spool: the daemon sees whose it is") {
   const StateDir dir;
-  const auto worker = Spool::create(dir.path, seat);
+  const auto worker = Spool::create(dir.path, third_seat);
   REQUIRE(worker);
   const auto daemon = Spool::attach(dir.path, "key-1");
   REQUIRE(daemon);
@@ -143,7 +143,7 @@ TEST_CASE("spool: what a killed worker had appended and begun is all there") {
   const StateDir dir;
   const pid_t pid = ::fork();
   if (pid == 0) {
-    auto worker = Spool::create(dir.path, seat);
+    auto worker = Spool::create(dir.path, third_seat);
     if (!worker) ::_exit(1);
     (void)(*worker)->append(OrderKind::job, "ended");
     (*worker)->make_offer(OrderKind::job, 8, 1);

@@ -79,11 +79,11 @@ TEST_CASE("process: runs a function with its arguments in a process of its own")
 TEST_CASE(
     "process: takes a lambda with captures, a move-only argument, and a reference to the child's copy") {
   const SharedInt sum;
-  const auto* shared = sum.value;
+  const auto* captured = sum.value;
   std::string local = "parent";
-  Process captures([shared, &local, to = sum.value] {
+  Process captures([captured, &local, to = sum.value] {
     local = "child";
-    *to += shared == to ? 1 : 100;
+    *to += captured == to ? 1 : 100;
   });
   Process moved([to = sum.value](std::unique_ptr<int> n) { *to += *n; }, std::make_unique<int>(10));
   Process reference([to = sum.value](int& n) { *to += ++n; }, 99);

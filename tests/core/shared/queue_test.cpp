@@ -25,7 +25,6 @@ Queue make(std::uint64_t items_max = 0) {
   REQUIRE(queue);
   return std::move(*queue);
 }
-Deadline in(std::chrono::milliseconds time) { return Clock::now() + time; }
 std::vector<std::string> drain(Queue& queue) {
   std::vector<std::string> values;
   while (auto value = queue.get(Clock::now())) values.push_back(*value);
@@ -41,7 +40,7 @@ TEST_CASE("queue: first in, first out, of any size, in memory that grows") {
   CHECK(*queue.size() == values.size());
   CHECK(drain(queue) == values);
   CHECK(*queue.size() == 0);
-  CHECK(queue.verify(in(1s)));
+  CHECK(queue.verify(Clock::now() + 1s));
 }
 
 TEST_CASE("queue: memory that was freed is used again") {
@@ -53,7 +52,7 @@ TEST_CASE("queue: memory that was freed is used again") {
     if (i >= 50) REQUIRE(queue.get(Clock::now()));
   }
   CHECK(folder.used() <= 256u << 10);
-  CHECK(queue.verify(in(1s)));
+  CHECK(queue.verify(Clock::now() + 1s));
 }
 
 TEST_CASE("queue: a bounded one makes a put wait, and puts all or none") {
@@ -63,7 +62,7 @@ TEST_CASE("queue: a bounded one makes a put wait, and puts all or none") {
   CHECK(*queue.size() == 2);
   CHECK(queue.put({"3"}, Clock::now()));
   CHECK((queue.put({"1", "2", "3", "4"}).error().code == Errc::usage));
-  Child putter([&] { return queue.put({"4", "5"}, in(10s)) ? 0 : 1; });
+  Child putter([&] { return queue.put({"4", "5"}, Clock::now() + 10s) ? 0 : 1; });
   CHECK(*queue.get() == "1");
   CHECK(*queue.get() == "2");
   CHECK(putter.wait() == 0);
@@ -72,9 +71,9 @@ TEST_CASE("queue: a bounded one makes a put wait, and puts all or none") {
 
 TEST_CASE("queue: a get waits for a put, or until its time is over") {
   auto queue = make();
-  CHECK((queue.get(in(30ms)).error().code == Errc::timed_out));
+  CHECK((queue.get(Clock::now() + 30ms).error().code == Errc::timed_out));
   Child getter([&] {
-    const auto value = queue.get(in(10s));
+    const auto value = queue.get(Clock::now() + 10s);
     return value && *value == "late" ? 0 : 1;
   });
   ::usleep(30'000);  // it sleeps by now, mostly; either way it gets it
@@ -145,9 +144,9 @@ TEST_CASE("queue: a getter that waits gets what a killed consumer had taken, als
   });
   int status = 0;
   ::waitpid(consumer.pid(), &status, WUNTRACED);
-  CHECK((queue.get(in(300ms)).error().code == Errc::timed_out));  // stopped is not ended
+  CHECK((queue.get(Clock::now() + 300ms).error().code == Errc::timed_out));  // stopped is not ended
   consumer.send(SIGKILL);
-  const auto value = queue.get(in(10s));  // before it is reaped
+  const auto value = queue.get(Clock::now() + 10s);  // before it is reaped
   REQUIRE(value);
   CHECK(*value == "1");
 }
@@ -170,13 +169,13 @@ TEST_CASE("queue: a putter killed at every step leaves all of its values or none
     REQUIRE(queue.put({"before"}));
     const std::string large(200'000, 'x');  // the heap has to grow for it
     const bool killed = test::killed_at_step(n, [&] { (void)queue.put({"1", large, "3"}); });
-    REQUIRE(queue.put({"after"}, in(5s)));
+    REQUIRE(queue.put({"after"}, Clock::now() + 5s));
     const auto size = *queue.size();
     const auto values = drain(queue);
     CHECK(size == values.size());
     const std::vector<std::string> none{"before", "after"}, all{"before", "1", large, "3", "after"};
     CHECK((values == none || values == all));
-    CHECK(queue.verify(in(1s)));
+    CHECK(queue.verify(Clock::now() + 1s));
     if (!killed) {
       CHECK(values == all);
       CHECK(n > 10);
@@ -204,7 +203,7 @@ TEST_CASE("queue: a getter, taker or acknowledger killed at every step tears not
       const std::vector<std::string> kept{"1", "2", "3"}, gone{"2", "3"};
       if (operation == 1 || operation == 3) CHECK(values == kept);
       if (operation == 0 || operation == 2) CHECK((values == kept || values == gone));
-      CHECK(queue.verify(in(1s)));
+      CHECK(queue.verify(Clock::now() + 1s));
       CHECK(*queue.size() == 0);
       if (!killed) break;
     }
@@ -220,7 +219,7 @@ TEST_CASE("queue: a repairer killed at every step leaves it to the next") {
     auto values = drain(queue);
     REQUIRE(values.size() >= 2);
     CHECK(values[1] == "2");
-    CHECK(queue.verify(in(1s)));
+    CHECK(queue.verify(Clock::now() + 1s));
     if (!killed) break;
   }
 }
@@ -248,7 +247,7 @@ TEST_CASE("queue: a removed one sends its waiters away") {
   const auto folder = *Folder::open(state.path());
   auto queue = *Queue::create(folder, "q", 0);
   Child getter([&] {
-    const auto value = queue.get(in(20s));
+    const auto value = queue.get(Clock::now() + 20s);
     return !value && value.error().code == Errc::absent ? 0 : 1;
   });
   ::usleep(10'000);
@@ -265,7 +264,7 @@ TEST_CASE("queue: damage is found, and the queue is poisoned until it is made an
     auto segment = *folder.attach(Kind::queue, "q");
     std::memset(segment->memory() + queue_heap_offset, 0, 8);
   }
-  CHECK_FALSE(queue.verify(in(1s)));
+  CHECK_FALSE(queue.verify(Clock::now() + 1s));
   const auto refused = queue.put({"2"});
   REQUIRE_FALSE(refused);
   CHECK(exit_code_of(refused.error()) == 74);
@@ -309,7 +308,7 @@ TEST_CASE("queue: producers and consumers killed at random lose nothing that was
     for (auto& worker : workers) worker->send(SIGKILL);
     for (auto& worker : workers) CHECK(worker->wait() == 1000 + SIGKILL);
   }
-  REQUIRE(queue.verify(in(5s)));
+  REQUIRE(queue.verify(Clock::now() + 5s));
   for (const auto& value : drain(queue)) CHECK(count(value));
   std::uint64_t missing = 0, twice = 0, total = 0;
   for (std::uint64_t i = 1; i < items_max; ++i) {

@@ -20,19 +20,18 @@ namespace {
 using test::Child;
 using test::eventually;
 
-RLock make() {
+RLock make_rlock() {
   auto lock = RLock::anonymous();
   REQUIRE(lock);
   return std::move(*lock);
 }
-Deadline in(std::chrono::milliseconds time) { return Clock::now() + time; }
 bool is_free_for_others(RLock& lock) {
   Child other([&] { return lock.acquire(Clock::now()) ? 0 : 1; });
   return other.wait() == 0;
 }
 
 TEST_CASE("rlock: its owner may take it again, and frees it with the last release") {
-  auto lock = make();
+  auto lock = make_rlock();
   REQUIRE(lock.acquire());
   REQUIRE(lock.acquire());
   CHECK(lock.state().owner == this_thread());
@@ -46,17 +45,17 @@ TEST_CASE("rlock: its owner may take it again, and frees it with the last releas
 }
 
 TEST_CASE("rlock: another thread of the same process waits, and may not release it") {
-  auto lock = make();
+  auto lock = make_rlock();
   REQUIRE(lock.acquire());
   std::thread([&] {
-    CHECK_FALSE(lock.acquire(in(20ms)));
+    CHECK_FALSE(lock.acquire(Clock::now() + 20ms));
     CHECK_FALSE(lock.release());
   }).join();
   CHECK(lock.release());
 }
 
 TEST_CASE("rlock: an owner that ended is succeeded within a second, however it ended") {
-  auto lock = make();
+  auto lock = make_rlock();
   const auto dies = [&](const std::function<void()>& how) {
     Child owner([&] {
       (void)lock.acquire();
@@ -70,20 +69,20 @@ TEST_CASE("rlock: an owner that ended is succeeded within a second, however it e
   };
   SUBCASE("exit") {
     auto owner = dies([] {});
-    REQUIRE(lock.acquire(in(1s)));
+    REQUIRE(lock.acquire(Clock::now() + 1s));
   }
   SUBCASE("kill -9 at depth 3, not reaped") {
     auto owner = dies([] { ::kill(::getpid(), SIGKILL); });
-    REQUIRE(lock.acquire(in(1s)));
+    REQUIRE(lock.acquire(Clock::now() + 1s));
   }
   SUBCASE("exec") {
     auto owner = dies([] { ::execl("/bin/sleep", "sleep", "60", nullptr); });
-    REQUIRE(lock.acquire(in(1s)));
+    REQUIRE(lock.acquire(Clock::now() + 1s));
     CHECK(::kill(owner.pid(), 0) == 0);
   }
   SUBCASE("a thread that ends") {
     std::thread([&] { CHECK(lock.acquire()); }).join();
-    REQUIRE(lock.acquire(in(1s)));
+    REQUIRE(lock.acquire(Clock::now() + 1s));
   }
   CHECK(lock.owner_died());
   CHECK(lock.release());
@@ -93,7 +92,7 @@ TEST_CASE("rlock: an owner that ended is succeeded within a second, however it e
 }
 
 TEST_CASE("rlock: a stopped owner keeps it") {
-  auto lock = make();
+  auto lock = make_rlock();
   Child owner([&] {
     (void)lock.acquire();
     ::raise(SIGSTOP);
@@ -101,22 +100,22 @@ TEST_CASE("rlock: a stopped owner keeps it") {
   });
   int status = 0;
   ::waitpid(owner.pid(), &status, WUNTRACED);
-  CHECK_FALSE(lock.acquire(in(700ms)));
+  CHECK_FALSE(lock.acquire(Clock::now() + 700ms));
   owner.send(SIGCONT);
-  CHECK(lock.acquire(in(5s)));
+  CHECK(lock.acquire(Clock::now() + 5s));
   CHECK(owner.wait() == 0);
   CHECK_FALSE(lock.owner_died());
 }
 
 TEST_CASE("rlock: twenty waiters all get it, in a row that one tight loop does not break") {
-  auto lock = make();
+  auto lock = make_rlock();
   auto turns = *Array::anonymous('l', 21);
   REQUIRE(lock.acquire());
   std::vector<std::unique_ptr<Child>> waiters;
   for (std::uint64_t i = 0; i < 20; ++i) {
     waiters.push_back(std::make_unique<Child>([&, i] {
       for (int turn = 0; turn < 20; ++turn) {
-        if (!lock.acquire(in(30s))) return 1;
+        if (!lock.acquire(Clock::now() + 30s)) return 1;
         (void)turns.add(i, Element(std::int64_t{1}));
         (void)lock.release();
       }
@@ -127,7 +126,7 @@ TEST_CASE("rlock: twenty waiters all get it, in a row that one tight loop does n
   CHECK(lock.release());
   std::int64_t mine = 0;
   for (; waiters.back()->pid() && mine < 200; ++mine) {
-    REQUIRE(lock.acquire(in(30s)));
+    REQUIRE(lock.acquire(Clock::now() + 30s));
     CHECK(lock.release());
   }
   for (auto& waiter : waiters) CHECK(waiter->wait() == 0);
@@ -136,21 +135,21 @@ TEST_CASE("rlock: twenty waiters all get it, in a row that one tight loop does n
 }
 
 TEST_CASE("rlock: more waiters than it has places all get it") {
-  auto lock = make();
+  auto lock = make_rlock();
   REQUIRE(lock.acquire());
   std::vector<std::unique_ptr<Child>> waiters;
   for (std::size_t i = 0; i < LockRecord::waiters_max + 20; ++i)
     waiters.push_back(
-        std::make_unique<Child>([&] { return lock.acquire(in(60s)) && lock.release() ? 0 : 1; }));
+        std::make_unique<Child>([&] { return lock.acquire(Clock::now() + 60s) && lock.release() ? 0 : 1; }));
   REQUIRE(eventually([&] { return lock.state().waiters == LockRecord::waiters_max; }));
   CHECK(lock.release());
   for (auto& waiter : waiters) CHECK(waiter->wait() == 0);
 }
 
 TEST_CASE("rlock: a waiter that is stopped, killed or gives up at its turn does not hold up the next") {
-  auto lock = make();
+  auto lock = make_rlock();
   REQUIRE(lock.acquire());
-  const auto waits = [&] { return lock.acquire(in(30s)) && lock.release() ? 0 : 1; };
+  const auto waits = [&] { return lock.acquire(Clock::now() + 30s) && lock.release() ? 0 : 1; };
   Child stopped(waits);
   REQUIRE(eventually([&] { return lock.state().waiters == 1; }));
   Child killed(waits);
@@ -172,38 +171,38 @@ TEST_CASE("rlock: a waiter that is stopped, killed or gives up at its turn does 
 TEST_CASE("rlock: an owner and a waiter killed at every step leave it to others, whole") {
   auto value = *Array::anonymous('l', 1);
   for (int n = 1;; ++n) {
-    auto lock = make();
+    auto lock = make_rlock();
     const bool killed = test::killed_at_step(n, [&] {
       if (lock.acquire() && lock.acquire() && lock.release()) (void)lock.release();
     });
-    CHECK(lock.acquire(in(1s)));
+    CHECK(lock.acquire(Clock::now() + 1s));
     CHECK(lock.state().depth == 1);
     CHECK(lock.release());
     CHECK(lock.state().owner == 0);
     if (!killed) break;
   }
   for (int n = 1;; ++n) {
-    auto lock = make();
+    auto lock = make_rlock();
     REQUIRE(lock.acquire());
     // It waits for 20 ms and leaves, or is killed on the way.
-    const bool killed = test::killed_at_step(n, [&] { (void)lock.acquire(in(20ms)); });
+    const bool killed = test::killed_at_step(n, [&] { (void)lock.acquire(Clock::now() + 20ms); });
     CHECK(lock.release());
     CHECK(is_free_for_others(lock));
-    CHECK(lock.acquire(in(1s)));
+    CHECK(lock.acquire(Clock::now() + 1s));
     CHECK(lock.release());
     if (!killed) break;
   }
 }
 
 TEST_CASE("rlock: holders and waiters killed hundreds of times exclude each other and nobody hangs") {
-  auto lock = make();
+  auto lock = make_rlock();
   auto inside = *Array::anonymous('l', 2);  // [0] who is inside, [1] how often two were
   auto entries = *Array::anonymous('l', 1);
   std::vector<std::unique_ptr<Child>> users;
   const auto user = [&] {
     const auto self = static_cast<std::int64_t>(::getpid());
     for (;;) {
-      if (!lock.acquire(in(10s))) return 1;
+      if (!lock.acquire(Clock::now() + 10s)) return 1;
       const auto before = std::get<std::int64_t>(*inside.get(0));
       if (before != 0 && !lock.owner_died()) (void)inside.add(1, Element(std::int64_t{1}));
       (void)inside.set(0, Element(self));
@@ -224,7 +223,7 @@ TEST_CASE("rlock: holders and waiters killed hundreds of times exclude each othe
   users.clear();
   CHECK(std::get<std::int64_t>(*inside.get(1)) == 0);
   CHECK(std::get<std::int64_t>(*entries.get(0)) > 400);
-  CHECK(lock.acquire(in(1s)));
+  CHECK(lock.acquire(Clock::now() + 1s));
 }
 
 struct InJob {
@@ -254,7 +253,7 @@ TEST_CASE(
       Child inside([&] {
         if (!lock.acquire(Clock::now())) return 2;
         if (lock.state().depth != 2) return 3;
-        Child sibling([&] { return lock.acquire(in(50ms)) ? 4 : 0; });
+        Child sibling([&] { return lock.acquire(Clock::now() + 50ms) ? 4 : 0; });
         const int code = sibling.wait();
         return lock.release() ? code : 5;
       });
@@ -263,7 +262,7 @@ TEST_CASE(
     CHECK(leader.wait() == 0);
   }
   CHECK(lock.state().owner == job);
-  CHECK_FALSE(lock.acquire(in(50ms)));
+  CHECK_FALSE(lock.acquire(Clock::now() + 50ms));
   CHECK_FALSE(lock.free_if_ended(owner_of_job(8, 1)));
   CHECK(lock.acquire_for_job(job, 0, Clock::now()));
   CHECK(lock.state().depth == 2);
@@ -277,10 +276,10 @@ TEST_CASE(
 }
 
 TEST_CASE("rlock: a job whose witness has ended is succeeded without a daemon") {
-  auto lock = make();
+  auto lock = make_rlock();
   Child leader([&] { return lock.acquire_for_job(owner_of_job(7, 1), this_process()) ? 0 : 1; });
   CHECK(leader.wait() == 0);
-  CHECK(lock.acquire(in(1s)));
+  CHECK(lock.acquire(Clock::now() + 1s));
 }
 
 TEST_CASE("rlock: a function's thread that lives on after its job does not keep the job's lock") {
@@ -297,13 +296,13 @@ TEST_CASE("rlock: a function's thread that lives on after its job does not keep 
 }
 
 TEST_CASE("rlock: who is below an owner enters, a killed one gives it back to who was around it") {
-  auto lock = make();
+  auto lock = make_rlock();
   REQUIRE(lock.acquire());
   const auto around = environment_with_owner(this_thread());
   const auto enter = [&](const std::function<int()>& then) {
     return [&lock, around, then] {
       ::putenv(const_cast<char*>(around.c_str()));
-      return lock.acquire(in(5s)) ? then() : 1;
+      return lock.acquire(Clock::now() + 5s) ? then() : 1;
     };
   };
   CHECK_FALSE(is_free_for_others(lock));

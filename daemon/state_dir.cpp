@@ -1,7 +1,6 @@
 #include "daemon/state_dir.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,8 +22,12 @@ Result<UniqueFd> take_state_dir(const std::string& path) {
   const std::string lock = path + "/lock";
   UniqueFd fd(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return errno_error("open " + lock);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) < 0) {
-    if (errno == EWOULDBLOCK) return make_error(Errc::already_running, "another tined holds " + path);
+  // Not flock: a zygote that is just being forked would hold it on for a daemon that was killed.
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  if (::fcntl(fd.get(), F_SETLK, &whole) < 0) {
+    if (errno == EAGAIN || errno == EACCES)
+      return make_error(Errc::already_running, "another tined holds " + path);
     return errno_error("lock " + lock);
   }
   for (const char* inner : {"/spool", "/output", "/stdin"})

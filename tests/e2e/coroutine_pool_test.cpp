@@ -358,7 +358,8 @@ TEST_CASE("coroutine pool: resize up shares the work among workers") {
   std::vector<std::string> ids;
   for (int i = 0; i < 6; ++i) ids.push_back(daemon.submit({"-g", "io", "--fn", "sleep", "--args", "[600]"}));
   CHECK(eventually([&] { return io_pool(daemon)["busy"] == 6; }));
-  for (const auto& worker : io_pool(daemon)["workers"]) CHECK(worker["tasks_waiting"] == 2);
+  const auto pool = io_pool(daemon);
+  for (const auto& worker : pool["workers"]) CHECK(worker["tasks_waiting"] == 2);
   CHECK(daemon.tine({"pool", "terminate", "io"}).exit_status == 0);
 }
 

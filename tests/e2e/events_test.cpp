@@ -53,10 +53,12 @@ TEST_CASE("events: -f goes on, over a death of the daemon, and skips none") {
   auto follower = daemon.tine_running({"events", "-f", "--since", "0"});
   std::vector<std::string> ids;
   for (int i = 0; i < 3; ++i) {
-    ids.push_back(daemon.submit({"sleep", "0.2"}));
+    ids.push_back(
+        daemon.submit({"-w", daemon.folder(), "--shell", "until [ -e gate ]; do sleep 0.02; done"}));
     CHECK(eventually([&] { return daemon.record(ids.back())["state"] == "running"; }));
     daemon.restart();
   }
+  write_whole_file(daemon.path("gate"), "");
   for (const auto& id : ids) daemon.wait(id);
   CHECK(eventually([&] {
     const auto text = follower.out_so_far();

@@ -8,7 +8,12 @@ namespace {
 
 /// With a terminal, as script(1) makes one; what it has shown.
 std::string on_a_terminal(const TestDaemon& daemon, const std::string& command) {
-  return daemon.sh("script -qec '" + command + "' /dev/null </dev/null").out;
+  return daemon.sh("script -qefc '" + command + "' shown </dev/null").out;
+}
+
+/// A job that lasts until the terminal shows `text`.
+std::string until_shown(const TestDaemon& daemon, const std::string& text) {
+  return "until grep -q '" + text + "' " + daemon.path("shown") + "; do sleep 0.02; done";
 }
 
 bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -19,7 +24,8 @@ TEST_CASE("wait --progress: on a terminal the counts, the rate and the time that
   TestDaemon daemon;
   daemon.submit({"--shell", "true"});
   daemon.wait("1");
-  for (int i = 0; i < 4; ++i) daemon.submit({"--shell", i == 0 ? "exit 1" : "sleep 0.5"});
+  daemon.submit({"--shell", until_shown(daemon, "of 5 done") + "; exit 1"});
+  for (int i = 0; i < 3; ++i) daemon.submit({"--shell", until_shown(daemon, " left")});
 
   const auto shown = on_a_terminal(daemon, "\"$tine\" wait --progress 1-5");
 
@@ -32,7 +38,7 @@ TEST_CASE("wait --progress: on a terminal the counts, the rate and the time that
 TEST_CASE("batch --wait --progress: on a terminal, and the records are whole") {
   TestDaemon daemon;
   std::string jobs;
-  for (int i = 0; i < 6; ++i) jobs += "{\"shell\": \"sleep 0.4\"}\n";
+  for (int i = 0; i < 6; ++i) jobs += Json{{"shell", until_shown(daemon, "of 6 done")}}.dump() + "\n";
   write_whole_file(daemon.path("jobs"), jobs);
 
   const auto shown = on_a_terminal(daemon, "\"$tine\" batch --wait --progress jobs >records");
@@ -43,11 +49,10 @@ TEST_CASE("batch --wait --progress: on a terminal, and the records are whole") {
 
 TEST_CASE("map --progress: on a terminal, with the time left where the input is a file") {
   TestDaemon daemon;
-  std::string lines;
-  for (int i = 0; i < 8; ++i) lines += "0.2\n";
-  write_whole_file(daemon.path("lines"), lines);
+  write_whole_file(daemon.path("lines"), "1\n2\n3\n4\n");
+  write_whole_file(daemon.path("item"), until_shown(daemon, "done, 0 failed"));
 
-  const auto shown = on_a_terminal(daemon, "\"$tine\" map --progress -j 1 -- sleep {} <lines");
+  const auto shown = on_a_terminal(daemon, "\"$tine\" map --progress -j 1 -- sh item {} <lines");
 
   CHECK(says(shown, " done, 0 failed, "));
 }

@@ -12,7 +12,7 @@ echo "{\"pools\": $pools, \"modules\": [${4:+\"$4\"}]}" >"$TINE_CONFIG"
 seeds=$(dirname "$2")
 export seeds
 cd "$dir" || exit 1
-timeout 60 sh "$2" >output
+timeout 240 sh "$2" >output
 code=$?
 tine shutdown --now >/dev/null
 case $3 in

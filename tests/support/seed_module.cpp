@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <numeric>
 #include <stdexcept>
@@ -13,6 +14,13 @@ TINE_MODULE(m) {
     return i + 100;
   });
   m.function("add", [](int a, int b) { return a + b; });
+  /// Takes its time without giving way: most of the worker's life is inside a call.
+  m.function("busy_add", [](int a, int b) {
+    const auto end = std::chrono::steady_clock::now() + 50us;
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    return a + b;
+  });
   /// Leaves a child behind that does not want to go, and gives back its pid.
   m.function("fork", [] {
     const pid_t pid = ::fork();

@@ -37,6 +37,13 @@ int file_with(const std::string& text) {
   return fd;
 }
 
+/// The kernel does not lock the offset of a memfd: of two writers at once one would be lost.
+int file_to_append() {
+  const int fd = file_with("");
+  ::fcntl(fd, F_SETFL, O_APPEND);
+  return fd;
+}
+
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> all;
   for (const auto& word : words) all.push_back(const_cast<char*>(word.c_str()));
@@ -50,8 +57,8 @@ Running::Running(const std::vector<std::string>& argv, const std::vector<std::st
                  const std::string& stdin_text) {
   auto words = pointers(argv), variables = pointers(environment);
   const int in = file_with(stdin_text);
-  out_ = file_with("");
-  err_ = file_with("");
+  out_ = file_to_append();
+  err_ = file_to_append();
   pid_ = ::fork();
   if (pid_ == 0) {
     ::dup2(in, 0);

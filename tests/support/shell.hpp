@@ -30,7 +30,7 @@ class Running {
   bool has_ended() const;
   std::string out_so_far() const;
   std::string err_so_far() const;
-  Finished wait(std::chrono::seconds within = std::chrono::seconds(60));
+  Finished wait(std::chrono::seconds within = std::chrono::seconds(120));
 
  private:
   void drop();

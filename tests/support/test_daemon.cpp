@@ -59,8 +59,8 @@ TestDaemon::~TestDaemon() {
     eventually([&] { return tine({"ping"}).exit_status == 0; });
   }
   tine({"shutdown", "--now"});
-  if (daemon_.pid() > 0) daemon_.wait(std::chrono::seconds(20));
-  const bool clean = eventually([&] { return left_alive().empty(); }, std::chrono::seconds(10));
+  if (daemon_.pid() > 0) daemon_.wait(std::chrono::seconds(60));
+  const bool clean = eventually([&] { return left_alive().empty(); });
   for (const pid_t pid : left_alive()) {
     auto words = read_whole_file("/proc/" + std::to_string(pid) + "/cmdline");
     for (char& c : words) c = c == '\0' ? ' ' : c;
@@ -106,7 +106,7 @@ Json TestDaemon::record(const std::string& id) const {
 }
 
 Json TestDaemon::wait(const std::string& id) const {
-  const auto finished = tine({"wait", "--json", "--timeout", "50", id});
+  const auto finished = tine({"wait", "--json", "--timeout", "100", id});
   INFO(finished.err);
   REQUIRE_FALSE(finished.out.empty());
   return Json::parse(first_line(finished.out));

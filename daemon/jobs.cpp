@@ -191,6 +191,7 @@ void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Stat
     return;
   }
   --job.pool->queued;
+  ++job.pool->ending;
   descriptors_.erase(id);
   const JobState state = outcome.state;
   const bool has_callback = job.has_callback;
@@ -290,6 +291,7 @@ void Jobs::retry_stored(JobId id, Micros not_before) {
 
 void Jobs::ended(JobId id, JobState state, bool has_callback) {
   gates_.leave(id);
+  --live_[id].pool->ending;
   live_.erase(id);
   ++counts_[state];
   ++finished_[state];

@@ -38,7 +38,9 @@ struct Pool {
   std::uint64_t held = 0;      ///< of those: by a person
   std::uint64_t running = 0;
   std::uint64_t slots_used = 0;  ///< by the running ones
+  std::uint64_t ending = 0;      ///< neither queued nor running: their end is not stored yet
 
+  std::uint64_t unfinished() const { return queued + running + ending; }
   std::uint64_t in_line() const { return queued - waiting - held; }
   /// What runs at once.
   std::uint64_t capacity() const { return std::uint64_t{size} * (concurrency ? concurrency : 1); }

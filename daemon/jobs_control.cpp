@@ -265,9 +265,9 @@ void Jobs::remove_pool(Pool& pool, std::function<void(Status)> done) {
   for (const auto& configured : config_.pools)
     if (configured.name == pool.name)
       return done(make_error(Errc::usage, "pool " + pool.name + " is in the config; it is removed there"));
-  if (pool.queued + pool.running > 0)
+  if (pool.unfinished() > 0)
     return done(make_error(Errc::try_later,
-                           "pool " + pool.name + " has " + std::to_string(pool.queued + pool.running) +
+                           "pool " + pool.name + " has " + std::to_string(pool.unfinished()) +
                                " unfinished jobs; allowed: remove after terminate, or close and join"));
   const std::string name = pool.name;
   for (Worker* worker : pool.seats)

@@ -76,7 +76,7 @@ void wait_until_empty(Call& call, Pool& pool) {
   call.channel.on_close([gone = std::weak_ptr(here)] {
     if (const auto alive = gone.lock()) (*alive)->ring();
   });
-  while (pool.queued + pool.running > 0 && call.channel.is_open()) bell.wait();
+  while (pool.unfinished() > 0 && call.channel.is_open()) bell.wait();
   call.services.remove_end_bell(&bell);
 }
 

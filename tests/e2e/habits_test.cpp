@@ -9,12 +9,6 @@ using namespace tine::test;
 
 namespace {
 
-DaemonSetup not_started() {
-  DaemonSetup setup;
-  setup.starts = false;
-  return setup;
-}
-
 mode_t mode_of(const std::string& path) {
   struct stat about {};
   return ::stat(path.c_str(), &about) == 0 ? about.st_mode & 07777 : 0;
@@ -23,7 +17,7 @@ mode_t mode_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("cron: with an empty environment, without HOME and a terminal, it starts its daemon and runs") {
-  TestDaemon daemon(not_started());
+  TestDaemon daemon(without_a_daemon());
 
   const auto finished = daemon.sh(
       "setsid -w env -i TINE_CONFIG=\"$dir/tined.json\" \"$tine\" --state-dir \"$dir/state\" "
@@ -35,7 +29,7 @@ TEST_CASE("cron: with an empty environment, without HOME and a terminal, it star
 
 TEST_CASE(
     "cron: with descriptors 0, 1 and 2 closed jobs are stored and run, and nothing writes into a socket") {
-  TestDaemon daemon(not_started());
+  TestDaemon daemon(without_a_daemon());
 
   CHECK(daemon.sh("\"$tine\" submit --shell 'echo o; echo e >&2' <&- >&- 2>&-").exit_status == 0);
   CHECK(
@@ -48,7 +42,7 @@ TEST_CASE(
 TEST_CASE("umask: whatever it is the state is private, and the job has the submitter's") {
   for (const std::string mask : {"000", "077"}) {
     CAPTURE(mask);
-    TestDaemon daemon(not_started());
+    TestDaemon daemon(without_a_daemon());
 
     CHECK(daemon.sh("umask " + mask + "; \"$tine\" run --shell 'umask; >made'").out == "0" + mask + "\n");
 
@@ -75,7 +69,7 @@ TEST_CASE("shutdown --timeout and --now: what still runs is cancelled") {
 }
 
 TEST_CASE("log: to stderr as JSON, and what jobs print is not in it") {
-  DaemonSetup setup = not_started();
+  DaemonSetup setup = without_a_daemon();
   TestDaemon daemon(setup);
   auto tined = Running({TINED_PATH, "--log-format", "json", "--log-level", "debug"}, daemon.environment());
   REQUIRE(eventually([&] { return daemon.tine({"ping"}).exit_status == 0; }));

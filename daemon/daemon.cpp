@@ -85,8 +85,6 @@ class Daemon {
     reap_children();
     loop_.run();
     server_.stop();
-    loop_.restart();
-    loop_.poll();  // the sessions hear that they are over, and unwind
     workforce_.stop(!leaving_jobs_);
     shared_state_.reset();
     store_.reset();  // its thread commits what it was given

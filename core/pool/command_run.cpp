@@ -10,6 +10,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
+#include "core/process/oom_kills.hpp"
 #include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 
@@ -33,10 +34,24 @@ void judge(int status, Outcome& outcome) {
   }
 }
 
+/// The whole process's: a worker looks before each of its jobs.
+std::uint64_t oom_kills() {
+  static const OomKills kills;
+  return kills.count();
+}
+
+/// Killed itself, or a shell that says so of what it ran.
+bool was_killed(const Outcome& outcome) {
+  return outcome.signal == SIGKILL || outcome.exit_code == 128 + SIGKILL;
+}
+
 }  // namespace
 
 CommandRun::CommandRun(Spawned spawned, UniqueFd alive, double timeout_s, double kill_after_s)
-    : spawned_(std::move(spawned)), alive_(std::move(alive)), kill_after_s_(kill_after_s) {
+    : spawned_(std::move(spawned)),
+      alive_(std::move(alive)),
+      kill_after_s_(kill_after_s),
+      oom_kills_before_(oom_kills()) {
   if (timeout_s > 0) timeout_at_ = after(timeout_s);
   if (alive_) never_block(alive_.get());
 }
@@ -122,6 +137,8 @@ void CommandRun::finish(Outcome& outcome) {
   } else if (ending_ == Ending::cancelled) {
     outcome.state = JobState::cancelled;
     outcome.reason = Reason::cancelled;
+  } else if (was_killed(outcome) && oom_kills() > oom_kills_before_) {
+    outcome.reason = Reason::oom;
   }
   outcome.user_s = seconds(usage.ru_utime);
   outcome.system_s = seconds(usage.ru_stime);

@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -46,6 +47,7 @@ class CommandRun {
   std::optional<Clock::time_point> timeout_at_, kill_at_;
   std::optional<Clock::duration> timeout_left_;  ///< of a paused one
   bool is_paused_ = false;
+  std::uint64_t oom_kills_before_;
 };
 
 }  // namespace tine

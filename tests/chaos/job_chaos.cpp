@@ -157,6 +157,16 @@ class Chaos {
     std::erase_if(others_, [](const Running& other) { return other.has_ended(); });
   }
 
+  static std::string name_of(pid_t pid) {
+    const auto text = read_whole_file("/proc/" + std::to_string(pid) + "/comm");
+    return text.substr(0, text.find('\n'));
+  }
+  static pid_t parent_of(pid_t pid) {
+    const auto text = read_whole_file("/proc/" + std::to_string(pid) + "/status");
+    const auto at = text.find("\nPPid:\t");
+    return at == std::string::npos ? 0 : std::atoi(text.c_str() + at + 7);
+  }
+
   std::vector<pid_t> ours(const std::string& name) const {
     std::vector<pid_t> found;
     DIR* entries = ::opendir("/proc");
@@ -164,7 +174,7 @@ class Chaos {
       const pid_t pid = std::atoi(entry->d_name);
       if (pid <= 0 || pid == ::getpid() || !is_alive(pid)) continue;
       const std::string about = "/proc/" + std::to_string(pid);
-      if (!name.empty() && read_whole_file(about + "/comm") != name + "\n") continue;
+      if (!name.empty() && name_of(pid) != name) continue;
       std::error_code ignored;
       const bool marked = read_whole_file(about + "/environ").find("CHAOS=" + folder_) != std::string::npos;
       if (marked || std::filesystem::read_symlink(about + "/cwd", ignored) == folder_) found.push_back(pid);
@@ -174,7 +184,9 @@ class Chaos {
   }
 
   int kill_one_named(const std::string& name) {
-    const auto pids = ours(name);
+    auto pids = ours(name);
+    // A worker's child has its name until it executes the job.
+    std::erase_if(pids, [&](pid_t pid) { return name == "tine-worker" && name_of(parent_of(pid)) == name; });
     if (pids.empty()) return 0;
     ::kill(pids[below(pids.size())], SIGKILL);
     return 1;

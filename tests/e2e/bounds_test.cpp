@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "tests/support/eventually.hpp"
 #include "tests/support/test_daemon.hpp"
 
 using namespace tine::test;
@@ -46,4 +47,30 @@ TEST_CASE("nice: the job gives way") {
   const auto record = daemon.wait(daemon.submit({"--nice", "5", "nice"}));
   CHECK(std::stoi(record["stdout"].get<std::string>()) == std::stoi(plain["stdout"].get<std::string>()) + 5);
   CHECK(daemon.tine({"submit", "--nice", "20", "true"}).exit_status == 2);
+}
+
+TEST_CASE("oom: a job that the kernel kills for want of memory says so") {
+  TestDaemon daemon(without_a_daemon());
+  // A memory cgroup of our own, v1 or v2, for the daemon and all that is below it.
+  const auto placed = daemon.sh(R"(
+v1=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup) v2=$(sed -n 's/^0:://p' /proc/self/cgroup)
+if [ -n "$v1" ]; then group=/sys/fs/cgroup/memory$v1/tine-$$ limit=memory.limit_in_bytes
+else group=/sys/fs/cgroup$v2/tine-$$ limit=memory.max; fi
+mkdir "$group" && echo "$group" >group && echo 400M >"$group/$limit" && echo $$ >"$group/cgroup.procs" || exit 77
+"$tined" -d)");
+  if (placed.exit_status != 0) {
+    daemon.sh("rmdir \"$(cat group)\"");
+    MESSAGE("not tried: no memory cgroup can be made: ", placed.err);
+    return;
+  }
+
+  const auto record = daemon.wait(daemon.submit({"tail", "/dev/zero"}));
+  const auto plain = daemon.wait(daemon.submit({"--shell", "kill -9 $$"}));
+
+  CHECK(record["state"] == "failed");
+  CHECK(record["reason"] == "oom");
+  CHECK(record["signal"] == "SIGKILL");
+  CHECK(plain["reason"] == "signal");
+  CHECK(daemon.tine({"shutdown", "--now"}).exit_status == 0);
+  CHECK(eventually([&] { return daemon.sh("rmdir \"$(cat group)\"").exit_status == 0; }));
 }

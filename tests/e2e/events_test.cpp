@@ -49,7 +49,7 @@ TEST_CASE("events: a job's life, numbered by one") {
 }
 
 TEST_CASE("events: -f goes on, over a death of the daemon, and skips none") {
-  TestDaemon daemon;
+  TestDaemon daemon({R"({"pools":[{"name":"default","size":3}]})"});
   auto follower = daemon.tine_running({"events", "-f", "--since", "0"});
   std::vector<std::string> ids;
   for (int i = 0; i < 3; ++i) {

@@ -55,7 +55,7 @@ std::string end_of(const ipc::JobRow& row) {
   const Outcome& end = *row.outcome;
   ipc::OrderedJson told{
       {"started_us", end.started},
-      {"duration_s", static_cast<double>(end.finished - end.started) / 1e6},
+      {"duration_s", end.duration_s()},
       {"exit_code", exit_code_of_job(row.state, end.reason, JobKind::command, end.exit_code, end.signal)},
       {"signal", end.signal.value_or(0)},
       {"stdout_bytes", end.stdout_bytes}};

@@ -88,8 +88,7 @@ void add_times(OrderedJson& record, const JobRow& row) {
   record["submitted_at"] = time_or_null(row.submitted);
   record["started_at"] = time_or_null(started);
   record["finished_at"] = time_or_null(finished);
-  record["duration_s"] =
-      started && finished ? OrderedJson(static_cast<double>(finished - started) / 1e6) : OrderedJson(nullptr);
+  record["duration_s"] = started && finished ? OrderedJson(row.outcome->duration_s()) : OrderedJson(nullptr);
 }
 
 void add_worker(OrderedJson& record, const JobRow& row) {
@@ -130,9 +129,7 @@ OrderedJson call_record_from(const JobRow& row, std::uint64_t index) {
   add_end(record, row);
   add_stream(record, "stdout", false, row.stdout_tail, row.stdout_bytes);
   add_stream(record, "stderr", false, row.stderr_tail, row.stderr_bytes);
-  const Micros started = row.outcome->started, finished = row.outcome->finished;
-  record["duration_s"] =
-      started ? OrderedJson(static_cast<double>(finished - started) / 1e6) : OrderedJson(nullptr);
+  record["duration_s"] = row.outcome->started ? OrderedJson(row.outcome->duration_s()) : OrderedJson(nullptr);
   return record;
 }
 

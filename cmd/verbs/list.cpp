@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -7,8 +8,10 @@
 #include "cmd/print_json.hpp"
 #include "cmd/print_table.hpp"
 #include "cmd/verbs/verbs.hpp"
+#include "core/base/clock.hpp"
 #include "core/base/quantity.hpp"
 #include "core/base/text.hpp"
+#include "core/base/wall_time.hpp"
 
 namespace tine::cmd {
 namespace {
@@ -22,6 +25,20 @@ struct Filter {
   Words labels;
 };
 
+/// So long ago ("2h"), or a time as --at takes it, where one without a date is the last such.
+Result<Micros> parse_since(std::string_view text) {
+  constexpr Micros day = Micros{24} * 3600 * 1'000'000;
+  const Micros now = now_micros();
+  const bool has_unit = !text.empty() && std::isalpha(static_cast<unsigned char>(text.back()));
+  if (const auto ago = parse_duration_s(text); ago && has_unit) return now - static_cast<Micros>(*ago * 1e6);
+  const auto time = parse_wall_time(text, now);
+  if (!time)
+    return make_error(Errc::usage, "--since " + std::string(text) +
+                                       " is no time; allowed: 30m, 2h, 1d ago, 18:30, 2026-11-24 18:30, "
+                                       "2026-11-24T18:30:00Z, @EPOCH");
+  return *time > now ? *time - day : *time;
+}
+
 Result<Json> to_params(const Filter& filter) {
   Json params = Json::object();
   if (filter.state && !job_state_from(*filter.state))
@@ -29,9 +46,13 @@ Result<Json> to_params(const Filter& filter) {
                       "--state " + std::string(*filter.state) +
                           " is none; allowed: waiting held queued running succeeded failed timed_out "
                           "cancelled lost");
-  for (const auto& [key, value] : {std::pair("state", filter.state), std::pair("name", filter.name),
-                                   std::pair("pool", filter.pool), std::pair("since", filter.since)}) {
+  for (const auto& [key, value] :
+       {std::pair("state", filter.state), std::pair("name", filter.name), std::pair("pool", filter.pool)})
     if (value) params[key] = ipc::to_wire(*value);
+  if (filter.since) {
+    const auto since = parse_since(*filter.since);
+    if (!since) return since.error();
+    params["since"] = rfc3339(*since);
   }
   for (const auto pair : filter.labels) {
     const auto equals = pair.find('=');
@@ -165,7 +186,8 @@ int list(Invocation& invocation) {
   options.value("--name", "GLOB", filter.name, "with a name that matches");
   options.values("--label", "K=V", filter.labels, "with this label; several: with all of them");
   options.value("--pool", "POOL", filter.pool, "of this pool");
-  options.value("--since", "T", filter.since, "submitted since T, RFC 3339");
+  options.value("--since", "T", filter.since,
+                "submitted since T: 2h (ago), 18:30, 2026-11-24 18:30, RFC 3339");
   options.value("--limit", "N", filter.limit, "the newest N");
   options.value("--columns", "A,B...", column_names,
                 "of id state pool name exit duration reason kind attempt submitted_at started_at finished_at "

@@ -141,6 +141,8 @@ struct Outcome {
   std::string error_type;   ///< "" : no error
   std::string error_message;
   Micros started = 0, finished = 0;
+  /// A difference of integers could overflow: a damaged record may hold anything.
+  double duration_s() const { return (static_cast<double>(finished) - static_cast<double>(started)) / 1e6; }
   std::uint32_t slot = 0;
   std::int32_t worker_pid = 0;
   double user_s = 0, system_s = 0;

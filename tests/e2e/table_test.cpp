@@ -47,6 +47,22 @@ TEST_CASE("list --columns: these, in this order") {
     CHECK(daemon.tine({"list", "--columns", wrong}).exit_status == 2);
 }
 
+TEST_CASE("list --since: so long ago, a local time, or RFC 3339") {
+  TestDaemon daemon;
+  daemon.wait(daemon.submit({"true"}));
+  const auto count = [&](const std::string& since) {
+    const auto listed = daemon.tine({"list", "--json", "--since", since});
+    CHECK(listed.exit_status == 0);
+    return json_lines(listed.out).size();
+  };
+  for (const char* past : {"1h", "2d", "00:00:00", "2026-01-01", "2026-01-01T00:00:00Z", "@0"}) {
+    CAPTURE(past);
+    CHECK(count(past) == 1);
+  }
+  CHECK(count("2099-01-01") == 0);
+  CHECK(daemon.tine({"list", "--since", "soon"}).exit_status == 2);
+}
+
 TEST_CASE("doctor: all well with a daemon and without, and it starts none") {
   DaemonSetup setup;
   setup.starts = false;

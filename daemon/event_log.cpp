@@ -53,7 +53,8 @@ void EventLog::store_soon(std::chrono::milliseconds after) {
                     spdlog::error("events: {}; trying again", status.error().message());
                     told_.insert(told_.begin(), told->begin(), told->end());
                     store_soon(retry_after);
-                  });
+                  },
+                  Haste::may_wait);
   });
 }
 

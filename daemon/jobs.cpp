@@ -215,19 +215,24 @@ void Jobs::end(JobId id, Outcome outcome, Source source, std::function<void(Stat
 }
 
 /// What has happened cannot be refused: the worker keeps its record until the disk takes it.
+/// Where more jobs wait in line it may wait for their ends.
 void Jobs::store_until_taken(JobId id, Store::Work work, std::function<void()> then) {
+  const Haste haste = live_[id].pool->in_line() > 0 ? Haste::may_wait : Haste::now;
   auto shared_then = std::make_shared<std::function<void()>>(std::move(then));
-  store_.submit(work, [this, id, work, shared_then](Status status) {
-    if (status) {
-      (*shared_then)();
-      return events_.stored();
-    }
-    spdlog::error("job {}: {}; trying again", id, status.error().message());
-    auto timer = std::make_shared<asio::steady_timer>(loop_, store_retry_interval);
-    timer->async_wait([this, timer, id, work, shared_then](const std::error_code& error) {
-      if (!error) store_until_taken(id, work, std::move(*shared_then));
-    });
-  });
+  store_.submit(
+      work,
+      [this, id, work, shared_then](Status status) {
+        if (status) {
+          (*shared_then)();
+          return events_.stored();
+        }
+        spdlog::error("job {}: {}; trying again", id, status.error().message());
+        auto timer = std::make_shared<asio::steady_timer>(loop_, store_retry_interval);
+        timer->async_wait([this, timer, id, work, shared_then](const std::error_code& error) {
+          if (!error) store_until_taken(id, work, std::move(*shared_then));
+        });
+      },
+      haste);
 }
 
 /// Its start is told before its end, also where it began without a daemon or beneath an earlier one.

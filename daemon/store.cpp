@@ -119,26 +119,30 @@ Status Store::now(const Work& work) {
   return status;
 }
 
-void Store::submit(Work work, Done done) {
+void Store::submit(Work work, Done done, Haste haste) {
   {
     const std::lock_guard lock(door_);
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
     waiting_.push_back({std::move(work), std::move(done)});
-    if (waiting_.size() > 1) return;
+    const bool hurried = std::exchange(hurries_, hurries_ || haste == Haste::now);
+    if (waiting_.size() > 1 && hurries_ == hurried && waiting_.size() != group_large) return;
   }
   knock_.notify_one();
 }
 
+std::vector<Store::Item> Store::next_group() {
+  std::unique_lock lock(door_);
+  knock_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+  knock_.wait_until(lock, committed_at_ + group_interval,
+                    [this] { return stopping_ || hurries_ || waiting_.size() >= group_large; });
+  hurries_ = false;
+  return std::exchange(waiting_, {});
+}
+
 void Store::run() {
-  for (;;) {
-    std::vector<Item> group;
-    {
-      std::unique_lock lock(door_);
-      knock_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      if (waiting_.empty()) return;
-      group.swap(waiting_);
-    }
+  for (auto group = next_group(); !group.empty(); group = next_group()) {
     run_group(group);
+    committed_at_ = Clock::now();
   }
 }
 

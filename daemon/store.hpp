@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -17,8 +18,13 @@ namespace tine {
 
 enum class Durability { power, process };
 
-/// Jobs on disk: `<state dir>/jobs.db` behind one thread and one connection. Work is committed in groups
-/// without a timer: the thread commits as soon as it is free, what arrived meanwhile is the next group.
+/// Whether somebody waits for the work to be on disk, or it may wait for company.
+enum class Haste { now, may_wait };
+
+/// Jobs on disk: `<state dir>/jobs.db` behind one thread and one connection. Work is committed in groups: the
+/// thread commits as soon as it is free, what arrived meanwhile is the next group. Work that may wait does so
+/// while the last commit is less than group_interval ago and nothing hasty comes: a commit costs a write of
+/// each page that it touches, and a flush of the disk.
 class Store {
  public:
   using Work = std::function<Status(JobTable&)>;
@@ -34,7 +40,7 @@ class Store {
   /// Runs `work` on the store's thread inside the next group; `done` comes on the loop's thread after the
   /// group is on disk, in the order of the calls. An error of `work` undoes that work alone; an error of the
   /// commit is every member's error, and nothing of the group is kept.
-  void submit(Work work, Done done);
+  void submit(Work work, Done done, Haste haste = Haste::now);
   /// Before the loop runs: on the caller's thread, committed when it returns.
   Status now(const Work& work);
 
@@ -47,10 +53,15 @@ class Store {
   std::uint64_t commits() const { return commits_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds group_interval{4};
+  static constexpr std::size_t group_large = 64;  ///< enough company
   struct Item {
     Work work;
     Done done;
   };
+  /// Sleeps until there is a group to commit. Empty: the store is being closed.
+  std::vector<Item> next_group();
   Store(std::unique_ptr<JobTable> table, Post post);
   void run();
   void run_group(std::vector<Item>& group);
@@ -62,6 +73,8 @@ class Store {
   std::mutex door_;
   std::condition_variable knock_;
   std::vector<Item> waiting_;
+  bool hurries_ = false;  ///< one of these is awaited
+  Clock::time_point committed_at_{};
   bool stopping_ = false;
   struct HighWater;
   UniqueFd high_water_fd_;

@@ -83,7 +83,6 @@ for one in "$folder" "$memory"; do
   place "$one"
   "$tine" submit -g line sleep 86400 >/dev/null
 done
-if has tsp; then TS_SOCKET=$folder/tsp tsp -n sleep 86400 >/dev/null; fi
 
 echo "rounds: $rounds, interleaved"
 round=0
@@ -99,7 +98,13 @@ while [ "$round" -lt "$rounds" ]; do
   place "$memory"
   keep limit_nosync "$(seconds "$submits" "$bench/limit_submit" ask "$memory/nosync")"
   keep tine_memory "$(seconds "$submits" "$tine" submit -g line /bin/true)"
-  if has tsp; then keep tsp "$(TS_SOCKET=$folder/tsp TMPDIR=$memory seconds "$submits" tsp -n /bin/true)"; fi
+  if has tsp; then
+    # A server a round: it takes no more than a thousand jobs.
+    export TS_SOCKET="$folder/tsp"
+    tsp -n sleep 86400 >/dev/null
+    keep tsp "$(TMPDIR=$memory seconds "$submits" tsp -n /bin/true)"
+    tsp -K
+  fi
 done
 
 row "batch of $jobs /bin/true: speed against spawn+capture+wait" "$(ratio limit_pool tine_batch)" ">= 0.85"

@@ -9,7 +9,7 @@ RUN apt-get update -qq \
  && rm -rf /var/lib/apt/lists/*
 COPY . /src
 RUN cd /src && cmake --preset release -B /build >/dev/null \
- && cmake --build /build --target tine tined \
+ && cmake --build /build --target tine tined tine_manual \
  && cmake --install /build --prefix /usr/local --component programs --strip
 
 FROM ${BASE}

@@ -59,6 +59,7 @@ class Store {
   struct Item {
     Work work;
     Done done;
+    Haste haste;
   };
   /// Sleeps until there is a group to commit. Empty: the store is being closed.
   std::vector<Item> next_group();

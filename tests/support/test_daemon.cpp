@@ -144,7 +144,7 @@ void TestDaemon::start(const std::vector<std::string>& changes) {
   environment.insert(environment.end(), changes.begin(), changes.end());
   daemon_ = Running({TINED_PATH}, environment);
   const bool answers = eventually([&] { return daemon_.has_ended() || tine({"ping"}).exit_status == 0; });
-  INFO(log());
+  INFO(log(), daemon_.err_so_far());
   REQUIRE(answers);
   REQUIRE_FALSE(daemon_.has_ended());
 }

@@ -52,8 +52,9 @@ struct Pool {
     std::int32_t priority;
     JobTable::StartData data;
   };
-  std::deque<Ready> ready;    ///< by priority, then by arrival
-  std::size_t intending = 0;  ///< intents on their way to the disk
+  std::deque<Ready> ready;              ///< by priority, then by arrival
+  std::size_t intending = 0;            ///< intents on their way to the disk
+  std::int32_t intending_priority = 0;  ///< the highest of them
   bool pump_posted = false;
   bool recall_posted = false;  ///< jobs wait for workers that do duty
 };
@@ -211,6 +212,7 @@ class Jobs final : public Workforce::Listener {
   void kill_coroutine_workers_after(double seconds);
   void start(Pool& pool, Worker& worker);
   void request_intents(Pool& pool);
+  bool is_overtaken(const Pool& pool) const;
   void intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data,
                       const Status& status);
   void make_ready(Pool& pool, JobId id, JobTable::StartData data);

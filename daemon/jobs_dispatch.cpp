@@ -55,11 +55,16 @@ void Jobs::worker_is_free(Worker& worker) {
   pump_soon(*target);
 }
 
+/// One of higher priority is on its way: its intent is being stored.
+bool Jobs::is_overtaken(const Pool& pool) const {
+  return pool.intending > 0 && pool.intending_priority > pool.ready.front().priority;
+}
+
 /// Jobs and calls take turns where both wait. A job that asks for more slots than are free holds up those
 /// behind it: else small ones would keep it out for ever.
 void Jobs::occupy(Pool& pool, Worker& worker) {
   if (pool.is_paused) return;
-  const bool has_job = !pool.ready.empty() && !draining_ &&
+  const bool has_job = !pool.ready.empty() && !draining_ && !is_overtaken(pool) &&
                        pool.slots_used + live_.at(pool.ready.front().id).slots <= pool.size;
   if (has_job && !(worker.did_job_last && calls_.wants_workers(pool.name))) return start(pool, worker);
   worker.did_job_last = false;
@@ -80,12 +85,14 @@ void Jobs::pump_soon(Pool& pool) {
 }
 
 void Jobs::pump(Pool& pool) {
+  const bool starts_more = !draining_ && !pool.is_paused;
+  if (starts_more) request_intents(pool);  // before a free worker takes what a higher one overtakes
   if (pool.concurrency > 0)
     pump_tasks(pool);
   else
     for (Worker* worker : pool.seats)
       if (worker && worker->is_free()) occupy(pool, *worker);
-  if (draining_ || pool.is_paused) return;
+  if (!starts_more) return;
   request_intents(pool);
   if (!pool.ready.empty() && !calls_.is_empty()) recall_for_jobs(pool);
 }
@@ -139,9 +146,13 @@ void Jobs::request_intents(Pool& pool) {
   const std::size_t wanted = (pool.concurrency > 0 ? ahead_per_coroutine_worker : ahead_per_worker) *
                              std::max<std::size_t>(1, pool.size);
   // In halves, so that one group is being started while the next is being stored.
-  if (pool.queue.is_empty() || pool.intending > 0 || pool.ready.size() > wanted / 2) return;
+  const auto overtakes = [&] {
+    return !pool.queue.is_empty() && !pool.ready.empty() &&
+           pool.queue.highest_priority() > pool.ready.front().priority;
+  };
+  if (pool.queue.is_empty() || pool.intending > 0 || (pool.ready.size() > wanted / 2 && !overtakes())) return;
   std::vector<JobId> ids;
-  while (ids.size() + pool.ready.size() < wanted) {
+  while (ids.size() + pool.ready.size() < wanted || (ids.size() < wanted && overtakes())) {
     const auto next = pool.queue.pop([this](JobId id) {
       const LiveJob* job = find(id);
       return job && job->phase == LiveJob::Phase::queued && !job->awaits_caller &&
@@ -153,6 +164,7 @@ void Jobs::request_intents(Pool& pool) {
   }
   if (ids.empty()) return;
   pool.intending = ids.size();
+  pool.intending_priority = live_[ids.front()].priority;
   failpoint("job.chosen");
   auto data = std::make_shared<std::vector<JobTable::StartData>>();
   store_.submit(
@@ -167,8 +179,7 @@ void Jobs::request_intents(Pool& pool) {
       },
       [this, ids, data, name = pool.name](Status status) {
         if (Pool* target = this->pool(name)) intents_stored(*target, ids, std::move(*data), status);
-      },
-      pool.ready.empty() ? Haste::now : Haste::may_wait);
+      });
 }
 
 void Jobs::intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data,

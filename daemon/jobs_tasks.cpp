@@ -24,7 +24,8 @@ void Jobs::pump_tasks(Pool& pool) {
   if (pool.is_paused) return;
   while (Worker* const worker = roomiest(pool)) {
     // More than that run only while workers that leave still have some.
-    const bool has_job = !pool.ready.empty() && !draining_ && pool.running < pool.capacity();
+    const bool has_job =
+        !pool.ready.empty() && !draining_ && !is_overtaken(pool) && pool.running < pool.capacity();
     if (has_job && !(worker->did_job_last && task_calls_.wants_place(pool.name))) {
       start(pool, *worker);
       continue;

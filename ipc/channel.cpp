@@ -97,6 +97,7 @@ void Channel::hold(std::string_view line) {
   if (!open_) return;
   outgoing_.append(line);
   outgoing_.push_back('\n');
+  if (outgoing_.size() >= outgoing_low_bytes) flush();
 }
 
 void Channel::send(std::string_view line) {

@@ -27,7 +27,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::vector<UniqueFd> take_descriptors() { return std::move(descriptors_); }
   /// Queues a line (a newline is added) and writes what the socket takes now; never parks.
   void send(std::string_view line);
-  /// The same, but it rides with what is sent next, or goes out with flush(): a wake less for the peer.
+  /// The same, but it rides with what is sent next, or goes out with flush(): a wake less for the peer. What
+  /// has grown to a mebibyte goes out by itself.
   void hold(std::string_view line);
   void flush();
   /// Whether bytes of the peer are there to be read.

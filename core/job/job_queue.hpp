@@ -19,6 +19,8 @@ class JobQueue {
   /// The first job that is still wanted; what is not is dropped on the way.
   std::optional<JobId> pop(const std::function<bool(JobId)>& still_wanted);
   bool is_empty() const { return lines_.empty(); }
+  /// Of what is in line, wanted or not. Not for an empty queue.
+  std::int32_t highest_priority() const { return lines_.begin()->first; }
 
  private:
   std::map<std::int32_t, std::deque<JobId>, std::greater<>> lines_;

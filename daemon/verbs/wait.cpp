@@ -27,12 +27,13 @@ Status add_records(Call& call, const WaitFor& wanted, const std::vector<JobId>& 
     if (!rows) return rows.error();
     for (const auto& row : *rows) {
       if (wanted.stream) {
-        call.channel.send(ipc::notification(ipc::job_finished, ipc::record_from(row)));
+        call.channel.hold(ipc::notification(ipc::job_finished, ipc::record_from(row)));
         if (auto status = call.channel.drain(); !status) return status;
       } else {
         jobs.push_back(wanted.records ? ipc::record_from(row) : brief(row));
       }
     }
+    call.channel.flush();  // what ended together in one write: each wakes the client
   }
   return ok();
 }

@@ -133,6 +133,17 @@ TEST_CASE("submit --wait: prints the record alone and exits with the job's code"
   CHECK(lines[0]["stdout"] == "said\n");
 }
 
+TEST_CASE("submit: a higher priority goes before all that wait, however many were chosen to be next") {
+  TestDaemon daemon({R"({"pools": [{"name": "default", "size": 1}]})"});
+  daemon.submit({"-w", daemon.folder(), "--shell", "while [ ! -e gate ]; do sleep 0.02; done"});
+  for (int i = 0; i < 14; ++i) daemon.submit({"-w", daemon.folder(), "--shell", "echo low >>order"});
+  daemon.submit({"-w", daemon.folder(), "--priority", "1", "--shell", "echo high >>order"});
+  write_whole_file(daemon.path("gate"), "");
+
+  CHECK(daemon.tine({"wait", "--all"}).exit_status == 0);
+  CHECK(read_whole_file(daemon.path("order")).substr(0, 9) == "high\nlow\n");
+}
+
 TEST_CASE("submit: a higher priority goes first") {
   TestDaemon daemon({R"({"pools": [{"name": "default", "size": 1}]})"});
   const std::string wait_for_gate = "while [ ! -e gate ]; do sleep 0.02; done";

@@ -123,6 +123,7 @@ keep submit_empty "$(seconds 100 "$tine" submit /bin/true)"
 keep status_empty "$(seconds 100 "$tine" status)"
 before=$(rss_kb)
 yes '{"command": ["/bin/true"]}' | head -n "$queued" | "$tine" batch - >/dev/null
+sleep 3  # what the request itself took has gone back to the system by then
 after=$(rss_kb)
 keep submit_full "$(seconds 100 "$tine" submit /bin/true)"
 keep status_full "$(seconds 100 "$tine" status)"

@@ -192,7 +192,7 @@ TEST_CASE("map: workers killed in the middle fail what they ran and nothing else
 
 TEST_CASE("map: a worker killed every 50 ms leaves each call one answer, right or worker_died") {
   TestDaemon daemon(with_the_module());
-  const int count = 100000;
+  const int count = 40000;
   std::string lines;
   for (int i = 0; i < count; ++i) lines += "[" + std::to_string(i) + ",1]\n";
   auto client = daemon.tine_running({"map", "--json", "--star", "--fn", "busy_add"}, lines);

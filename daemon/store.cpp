@@ -130,20 +130,17 @@ void Store::submit(Work work, Done done, Haste haste) {
   knock_.notify_one();
 }
 
-std::vector<Store::Item> Store::next_group() {
+std::vector<Store::Item> Store::next_group(Clock::time_point committed_at) {
   std::unique_lock lock(door_);
   knock_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-  knock_.wait_until(lock, committed_at_ + group_interval,
+  knock_.wait_until(lock, committed_at + group_interval,
                     [this] { return stopping_ || hurries_ || waiting_.size() >= group_large; });
   hurries_ = false;
   return std::exchange(waiting_, {});
 }
 
 void Store::run() {
-  for (auto group = next_group(); !group.empty(); group = next_group()) {
-    run_group(group);
-    committed_at_ = Clock::now();
-  }
+  for (auto group = next_group({}); !group.empty(); group = next_group(Clock::now())) run_group(group);
 }
 
 void Store::run_group(std::vector<Item>& group) {

@@ -61,8 +61,9 @@ class Store {
     Done done;
     Haste haste;
   };
-  /// Sleeps until there is a group to commit. Empty: the store is being closed.
-  std::vector<Item> next_group();
+  /// Sleeps until there is a group to commit, the last having been at `committed_at`. Empty: the store is
+  /// being closed.
+  std::vector<Item> next_group(Clock::time_point committed_at);
   Store(std::unique_ptr<JobTable> table, Post post);
   void run();
   void run_group(std::vector<Item>& group);
@@ -75,7 +76,6 @@ class Store {
   std::condition_variable knock_;
   std::vector<Item> waiting_;
   bool hurries_ = false;  ///< one of these is awaited
-  Clock::time_point committed_at_{};
   bool stopping_ = false;
   struct HighWater;
   UniqueFd high_water_fd_;

@@ -33,9 +33,9 @@ Result<Micros> parse_since(std::string_view text) {
   if (const auto ago = parse_duration_s(text); ago && has_unit) return now - static_cast<Micros>(*ago * 1e6);
   const auto time = parse_wall_time(text, now);
   if (!time)
-    return make_error(Errc::usage, "--since " + std::string(text) +
-                                       " is no time; allowed: 30m, 2h, 1d ago, 18:30, 2026-11-24 18:30, "
-                                       "2026-11-24T18:30:00Z, @EPOCH");
+    return usage_error("--since " + std::string(text) +
+                       " is no time; allowed: 30m, 2h, 1d ago, 18:30, 2026-11-24 18:30, "
+                       "2026-11-24T18:30:00Z, @EPOCH");
   return *time > now ? *time - day : *time;
 }
 

@@ -72,8 +72,7 @@ TEST_CASE("completion bash: after a command's first word the files and programs"
 }
 
 TEST_CASE("completion: never starts a daemon") {
-  DaemonSetup setup;
-  setup.starts = false;
+  DaemonSetup setup = without_a_daemon();
   TestDaemon daemon(setup);
 
   CHECK(offered(daemon, "tine show \"\"") == Words{"last"});

@@ -96,8 +96,7 @@ TEST_CASE("metrics --json: a family a line; without a daemon 69, and none is sta
   CHECK(families.size() > 10);
   CHECK(families[0]["samples"][0]["value"] == 1);
 
-  DaemonSetup none;
-  none.starts = false;
+  DaemonSetup none = without_a_daemon();
   TestDaemon absent(none);
   CHECK(absent.tine({"metrics"}).exit_status == 69);
   CHECK(absent.tine({"ping"}).exit_status == 69);

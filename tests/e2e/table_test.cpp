@@ -64,8 +64,7 @@ TEST_CASE("list --since: so long ago, a local time, or RFC 3339") {
 }
 
 TEST_CASE("doctor: all well with a daemon and without, and it starts none") {
-  DaemonSetup setup;
-  setup.starts = false;
+  DaemonSetup setup = without_a_daemon();
   TestDaemon daemon(setup);
 
   CHECK(daemon.tine({"doctor"}).exit_status == 0);
@@ -79,8 +78,7 @@ TEST_CASE("doctor: all well with a daemon and without, and it starts none") {
 }
 
 TEST_CASE("doctor: says what is wrong") {
-  DaemonSetup setup;
-  setup.starts = false;
+  DaemonSetup setup = without_a_daemon();
   TestDaemon daemon(setup);
   daemon.start();
   daemon.stop();

@@ -21,15 +21,15 @@ struct Context::OfThread {
 Context& Context::begin_thread() {
   static thread_local OfThread thread;
   if (!thread.context) thread.context = new (thread.memory) Context;
-  exceptions_home_ = reinterpret_cast<Exceptions*>(abi::__cxa_get_globals());
-  errno_home_ = &errno;
-  running_ = thread.context;
-  return *running_;
+  here_.exceptions = reinterpret_cast<Exceptions*>(abi::__cxa_get_globals());
+  here_.error = &errno;
+  here_.running = thread.context;
+  return *here_.running;
 }
 
 void Context::first(boost::context::detail::transfer_t transfer) {
   arrived(transfer.fctx);
-  Context& self = *running_;
+  Context& self = *here_.running;
   Context* const next = self.entry_(self.argument_);
   jump(self, *next, nullptr);
   std::abort();  // nobody enters a context that has ended

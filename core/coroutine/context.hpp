@@ -26,13 +26,19 @@ class Context {
   Context& operator=(const Context&) = delete;
   ~Context();  ///< gives the stack back: nothing on it is unwound, so it should have ended or never begun
 
-  static Context& current() { return running_ ? *running_ : begin_thread(); }
+  static Context& current() { return here_.running ? *here_.running : begin_thread(); }
   /// Leaves the running context and goes on in this one, which must not be it. Returns when somebody enters
   /// the one that was left.
   void enter() {
     Context& self = current();
     jump(self, *this, &self.fake_stack_);
   }
+  /// enter() for who makes the jump itself: arrived(jump_fcontext(leave(from), nullptr).fctx), with nothing
+  /// in between. `from` is the running one; arrived() returns it.
+  void* leave(Context& from) { return depart(from, *this, &from.fake_stack_); }
+  static Context& arrived(void* left_at);
+  /// The running one, if the thread has had one yet.
+  static Context* running() { return here_.running; }
 
   /// greenlet.cpp's: the greenlet that runs here, and what keeps the root of them.
   void* greenlet = nullptr;
@@ -47,16 +53,19 @@ class Context {
   Context() = default;  ///< the thread's own
   static Context& begin_thread();
   static void first(boost::context::detail::transfer_t transfer);
+  static void* depart(Context& from, Context& to, void** fake_stack);
   static void jump(Context& from, Context& to, void** fake_stack);
-  static void arrived(void* left_at);
   static void before_switch(void** fake_stack, const void* bottom, std::size_t size);
   static void after_switch(void* fake_stack, const void** bottom, std::size_t* size);
 
-  // Plain pointers: a thread_local with a constructor costs a check at each use.
-  static thread_local constinit inline Context* running_ = nullptr;
-  static thread_local constinit inline Context* left_ = nullptr;  ///< by the switch that is under way
-  static thread_local constinit inline Exceptions* exceptions_home_ = nullptr;
-  static thread_local constinit inline int* errno_home_ = nullptr;
+  /// One for all, and plain: each thread_local has its address looked up, one with a constructor is checked.
+  struct Thread {
+    Context* running;
+    int* error;
+    Context* left;  ///< by the switch that is under way
+    Exceptions* exceptions;
+  };
+  static thread_local constinit inline Thread here_{};
 
   void* position_ = nullptr;  ///< where it stands; nullptr while it runs
   Entry entry_ = nullptr;
@@ -87,21 +96,29 @@ inline void Context::after_switch([[maybe_unused]] void* fake_stack, [[maybe_unu
 #endif
 }
 
-/// The other half of jump(), on the stack that was entered.
-inline void Context::arrived(void* left_at) {
-  after_switch(running_->fake_stack_, &left_->bottom_, &left_->size_);
-  left_->position_ = left_at;
-  *exceptions_home_ = running_->exceptions_;
-  *errno_home_ = running_->errno_;
+/// The second half of jump(), on the stack that was entered.
+inline Context& Context::arrived(void* left_at) {
+  const Thread& here = here_;
+  Context& self = *here.running;
+  after_switch(self.fake_stack_, &here.left->bottom_, &here.left->size_);
+  here.left->position_ = left_at;
+  *here.exceptions = self.exceptions_;
+  *here.error = self.errno_;
+  return self;
+}
+
+inline void* Context::depart(Context& from, Context& to, void** fake_stack) {
+  Thread& here = here_;
+  from.errno_ = *here.error;
+  from.exceptions_ = *here.exceptions;
+  here.left = &from;
+  here.running = &to;
+  before_switch(fake_stack, to.bottom_, to.size_);
+  return std::exchange(to.position_, nullptr);
 }
 
 inline void Context::jump(Context& from, Context& to, void** fake_stack) {
-  from.errno_ = *errno_home_;
-  from.exceptions_ = *exceptions_home_;
-  left_ = &from;
-  running_ = &to;
-  before_switch(fake_stack, to.bottom_, to.size_);
-  arrived(boost::context::detail::jump_fcontext(std::exchange(to.position_, nullptr), nullptr).fctx);
+  arrived(boost::context::detail::jump_fcontext(depart(from, to, fake_stack), nullptr).fctx);
 }
 
 }  // namespace tine

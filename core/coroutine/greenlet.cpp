@@ -120,40 +120,38 @@ void begin(Core& core) {
   return target;
 }
 
-inline bool is_plain(const Core& self, const Core& target) {
-  return target.root == self.root && !self.must_exit && target.context && &target != &self;
-}
-
-/// Goes on in `target`, which has what it is passed, until someone comes back.
-inline void enter(Core& self, Core& target) {
-  target.context->enter();
+/// Gives what the running one was passed, once someone has come back to it. Throws what it was thrown.
+[[gnu::noinline]] void take_passed(Json& result) {
   free_ended();
-  if (self.thrown) [[unlikely]]
-    std::rethrow_exception(std::exchange(self.thrown, nullptr));
+  result = running_core().arrive();
 }
 
 }  // namespace
 
-Json GreenletRef::switch_to(Json value) const {
-  Core& self = running_core();
-  Core* target = core_.get();
-  if (!is_plain(self, *target)) [[unlikely]] {
-    target = find_target(self, target, nullptr);
-    if (!target) return value;
-  }
-  target->passed.swap(value);
-  enter(self, *target);
-  value.swap(self.passed);
-  return value;
+// leave() and come_back() keep no register and call nothing where all is plain: a jump lets the processor
+// begin nothing early, so each instruction at its sides counts.
+void* GreenletRef::leave(Json* value) const {
+  Context* const here = Context::running();
+  Core* const target = core_.get();
+  const Core* const self = here ? static_cast<Core*>(here->greenlet) : nullptr;
+  const bool is_plain =
+      self && target->root == self->root && !self->must_exit && target->context && target != self;
+  if (!is_plain) [[unlikely]]
+    return leave_otherwise(value);
+  if (value) target->passed.swap(*value);
+  return target->context->leave(*here);
 }
 
-Json GreenletRef::switch_to() const {
-  Core& self = running_core();
-  Core* const target = core_.get();
-  if (!is_plain(self, *target)) [[unlikely]]
-    return switch_to(nullptr);
-  enter(self, *target);
-  return std::move(self.passed);
+[[gnu::noinline]] void* GreenletRef::leave_otherwise(Json* value) const {
+  Core* const target = find_target(running_core(), core_.get(), nullptr);
+  if (!target) return nullptr;
+  if (value) target->passed.swap(*value);
+  return target->context->leave(Context::current());
+}
+
+void GreenletRef::come_back(void* left_at, Json& result) {
+  const Core& self = *static_cast<Core*>(Context::arrived(left_at).greenlet);
+  if (just_ended || self.thrown || !self.passed.is_null()) take_passed(result);
 }
 
 Json GreenletRef::throw_into(std::exception_ptr exception) const {
@@ -161,8 +159,10 @@ Json GreenletRef::throw_into(std::exception_ptr exception) const {
   Core* const target = find_target(self, core_.get(), exception);
   if (!target) return nullptr;
   target->thrown = std::move(exception);
-  enter(self, *target);
-  return std::move(self.passed);
+  target->context->enter();
+  Json result;
+  take_passed(result);
+  return result;
 }
 
 bool GreenletRef::dead() const { return core_->is_dead; }

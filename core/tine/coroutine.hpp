@@ -1,4 +1,5 @@
 #pragma once
+#include <boost/context/detail/fcontext.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -465,8 +466,15 @@ class GreenletRef {
   /// first time. Returns what is passed when someone switches back here. Of a dead one: its parent.
   /// Throws what is thrown into this one meanwhile, and std::logic_error for a greenlet of another task or
   /// thread.
-  Json switch_to(Json value) const;
-  Json switch_to() const;  ///< with null
+  Json switch_to(Json value) const {
+    jump(leave(&value), value);
+    return value;
+  }
+  Json switch_to() const {  ///< with null
+    Json result;
+    jump(leave(nullptr), result);
+    return result;
+  }
   /// As switch_to(), but the exception is thrown there. One that has not begun dies of it at once.
   Json throw_into(std::exception_ptr exception) const;
   template <class E>
@@ -481,6 +489,16 @@ class GreenletRef {
   friend GreenletRef current_greenlet();
   explicit GreenletRef(std::shared_ptr<Core> core) : core_(std::move(core)) {}
   std::shared_ptr<Core> core_;
+
+ private:
+  // The jump is made inline, in no function that returns after it: the processor guesses such a return to go
+  // to the stack that was left, and the wrong guess costs as much as all the rest.
+  static void jump(void* place, Json& result) {
+    if (place) come_back(boost::context::detail::jump_fcontext(place, nullptr).fctx, result);
+  }
+  void* leave(Json* value) const;  ///< nullptr: there is nowhere to go, the value is the caller's
+  void* leave_otherwise(Json* value) const;
+  static void come_back(void* left_at, Json& result);
 };
 
 GreenletRef current_greenlet();

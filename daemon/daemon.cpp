@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/base/clock.hpp"
+#include "daemon/mailbox.hpp"
 #include "daemon/server.hpp"
 #include "daemon/services.hpp"
 #include "daemon/shared_state.hpp"
@@ -176,10 +177,13 @@ Status run_daemon(const Config& config, const DaemonOptions& options) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   // Outlives the daemon: what its fibers and timers still hold is freed with the process.
   auto loop = std::make_unique<asio::io_context>(1);
-  Store::Post post = [loop = loop.get()](std::function<void()> work) { asio::post(*loop, std::move(work)); };
-  auto store = Store::open(options.state_dir, config.durability, post);
+  auto mailbox = Mailbox::open(*loop);
+  if (!mailbox) return mailbox.error();
+  auto store = Store::open(options.state_dir, config.durability,
+                           [to = mailbox->get()](std::function<void()> work) { to->post(std::move(work)); });
   if (!store) return store.error();
   if (!(*store)->missing().empty()) spdlog::error("{}", (*store)->missing());
+  mailbox->release();
   auto* daemon = new Daemon(config, options, std::move(*store), *loop.release());
   return daemon->run();
 }

@@ -17,7 +17,8 @@ struct Call {
   std::vector<UniqueFd> descriptors;           ///< that came with the request
   std::shared_ptr<MapRun>& map_run;            ///< the connection's, null: there is none
   std::shared_ptr<SingleCalls>& single_calls;  ///< likewise
-  std::string error_type = {};  ///< set beside an Error: what a function threw, for the reply's data
+  std::string error_type = {};   ///< set beside an Error: what a function threw, for the reply's data
+  std::string result_text = {};  ///< set beside an Answer: the result, which is JSON on one line already
 };
 
 using Answer = Result<ipc::OrderedJson>;

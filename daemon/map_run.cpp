@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include "core/pool/pool_worker.hpp"
 #include "daemon/job_rows.hpp"
 #include "ipc/codec.hpp"
 #include "ipc/wire_text.hpp"

@@ -12,6 +12,8 @@ namespace {
 /// Requests of one client that may be waiting at once.
 constexpr int waiting_max = 256;
 
+constexpr std::chrono::milliseconds greeting_patience{5};
+
 struct Conversation {
   std::shared_ptr<ipc::Channel> channel;
   Services& services;
@@ -31,8 +33,9 @@ void answer(Conversation& with, const ipc::Request& request, const Verb& verb,
             std::move(descriptors), with.map_run,  with.single_calls};
   const Answer result = verb.handler(call);
   if (request.id.is_null()) return;
-  with.channel->send(result ? ipc::reply(request.id, *result)
-                            : ipc::error_reply(request.id, result.error(), call.error_type));
+  if (!result) return with.channel->send(ipc::error_reply(request.id, result.error(), call.error_type));
+  with.channel->send(call.result_text.empty() ? ipc::reply(request.id, *result)
+                                              : ipc::reply_of_text(request.id, call.result_text));
 }
 
 void handle(const std::shared_ptr<Conversation>& with, ipc::Request request,
@@ -62,8 +65,11 @@ void handle(const std::shared_ptr<Conversation>& with, ipc::Request request,
 void converse(const std::shared_ptr<ipc::Channel>& channel, Services& services) {
   channel->hold(ipc::notification(
       ipc::hello, {{"protocol", ipc::protocol_version}, {"version", services.version}, {"pid", ::getpid()}}));
-  // A client that has asked already does not wait for the greeting: it comes with the first answer.
-  if (!channel->has_input()) channel->flush();
+  // Who asks right away gets the greeting with the answer: a wake less.
+  asio::steady_timer greeting(services.loop, greeting_patience);
+  greeting.async_wait([weak = std::weak_ptr(channel)](const std::error_code& error) {
+    if (const auto listener = error ? nullptr : weak.lock()) listener->flush();
+  });
   auto with = std::make_shared<Conversation>(Conversation{channel, services, nullptr, nullptr});
   for (;;) {
     auto line = channel->read_line();

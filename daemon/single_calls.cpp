@@ -84,9 +84,9 @@ void SingleCalls::take(const std::shared_ptr<Opened>& calls, std::vector<HeldCal
     const auto found = calls->waiting.find(answer.index);
     if (found == calls->waiting.end()) continue;
     found->second->answer = std::move(answer.what);
-    found->second->bell.ring();
+    found->second->bell.ring_through();  // it may end the connection
   }
-  if (calls->session->unanswered() > 0) return;
+  if (is_closed_ || calls->session->unanswered() > 0) return;
   calls->last = Clock::now();
   if (calls->at_ring && !std::exchange(calls->is_resting, true)) rest_later(calls);
   services_.jobs.calls().has_become_idle();

@@ -1,20 +1,33 @@
 #include "daemon/waiters.hpp"
 
+#include <asio/post.hpp>
+
 #include "ipc/on_fiber.hpp"
 
 namespace tine {
 
 bool Bell::wait(std::optional<std::chrono::steady_clock::time_point> deadline) {
-  if (!rung_) {
-    timer_.expires_at(deadline.value_or(std::chrono::steady_clock::time_point::max()));
-    timer_.async_wait(ipc::on_fiber);
+  if (!rung_ && deadline) {
+    timer_.emplace(loop_, *deadline).async_wait(ipc::on_fiber);
+    timer_.reset();
+  } else if (!rung_) {
+    sleeper_ = Fiber::current();
+    Fiber::park();
   }
   return std::exchange(rung_, false);
 }
 
 void Bell::ring() {
   rung_ = true;
-  timer_.cancel();
+  if (timer_) timer_->cancel();
+  if (Fiber* const sleeper = std::exchange(sleeper_, nullptr))
+    asio::post(loop_, [sleeper] { sleeper->resume(); });
+}
+
+void Bell::ring_through() {
+  if (!sleeper_) return ring();
+  rung_ = true;
+  std::exchange(sleeper_, nullptr)->resume();
 }
 
 Waiters::Waiting::~Waiting() {

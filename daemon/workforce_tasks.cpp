@@ -4,7 +4,6 @@
 
 #include "core/base/bytes.hpp"
 #include "core/coroutine/scheduler.hpp"
-#include "core/pool/pool_worker.hpp"
 #include "daemon/workforce.hpp"
 
 /// Coroutine workers: who sits at which place, and who holds the others up.

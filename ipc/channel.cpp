@@ -60,6 +60,8 @@ Status Channel::receive() {
   char buffer[64 * 1024];
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_max)];
   for (;;) {
+    if (std::exchange(is_drained_, false) && open_ && socket_.async_wait(Socket::wait_read, on_fiber))
+      return make_error(Errc::unavailable, "the conversation has ended");
     if (!open_) return make_error(Errc::unavailable, "the conversation has ended");
     iovec part{buffer, sizeof buffer};
     msghdr message{};
@@ -69,6 +71,8 @@ Status Channel::receive() {
     message.msg_controllen = sizeof control;
     const ssize_t got = ::recvmsg(socket_.native_handle(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got > 0) {
+      // A try that finds nothing costs as much as the read.
+      is_drained_ = static_cast<std::size_t>(got) < sizeof buffer;
       take_rights(message, descriptors_);
       frame_.feed({buffer, static_cast<std::size_t>(got)});
       return ok();
@@ -80,8 +84,7 @@ Status Channel::receive() {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return errno_error("read from a client");
-    const auto error = socket_.async_wait(Socket::wait_read, on_fiber);
-    if (error) return make_error(Errc::unavailable, "the conversation has ended");
+    is_drained_ = true;
   }
 }
 
@@ -103,11 +106,6 @@ void Channel::hold(std::string_view line) {
 void Channel::send(std::string_view line) {
   hold(line);
   flush();
-}
-
-bool Channel::has_input() {
-  pollfd look{socket_.native_handle(), POLLIN, 0};
-  return ::poll(&look, 1, 0) > 0;
 }
 
 void Channel::flush() {
@@ -144,6 +142,7 @@ Status Channel::drain() {
 }
 
 void Channel::close() {
+  flush();  // what was held; it may find the peer gone
   if (!open_) return;
   open_ = false;
   drained_.cancel();

@@ -31,8 +31,6 @@ class Channel : public std::enable_shared_from_this<Channel> {
   /// has grown to a mebibyte goes out by itself.
   void hold(std::string_view line);
   void flush();
-  /// Whether bytes of the peer are there to be read.
-  bool has_input();
   /// Parks until less than 1 MiB waits to be written: back-pressure for a reader that is slow.
   Status drain();
   std::size_t unsent_bytes() const { return outgoing_.size(); }
@@ -54,6 +52,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::vector<std::function<void()>> closed_handlers_;
   asio::steady_timer drained_;
   bool writing_ = false;
+  bool is_drained_ = false;   ///< the last read took what there was
   bool half_closed_ = false;  ///< the peer reads on, but will say no more
   bool open_ = true;
 };

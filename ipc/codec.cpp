@@ -54,8 +54,11 @@ std::variant<Request, RequestError> parse_request(std::string_view line) {
   return Request{std::move(id), std::move(method), std::move(params)};
 }
 
-std::string reply(const Json& id, const OrderedJson& result) {
-  return "{\"jsonrpc\":\"2.0\",\"id\":" + id.dump() + ",\"result\":" + dump(result) + "}";
+std::string reply(const Json& id, const OrderedJson& result) { return reply_of_text(id, dump(result)); }
+
+std::string reply_of_text(const Json& id, std::string_view result) {
+  std::string line = "{\"jsonrpc\":\"2.0\",\"id\":" + id.dump() + ",\"result\":";
+  return line.append(result).append("}");
 }
 
 std::string error_reply(const Json& id, int code, const std::string& message, std::optional<int> exit_code) {

@@ -33,6 +33,8 @@ struct RequestError {
 std::variant<Request, RequestError> parse_request(std::string_view line);
 
 std::string reply(const Json& id, const OrderedJson& result);
+/// Of a result that is JSON text already, on one line.
+std::string reply_of_text(const Json& id, std::string_view result);
 std::string error_reply(const Json& id, int code, const std::string& message,
                         std::optional<int> exit_code = {});
 /// `type`: of what a function threw, beside whose message it goes into the error's data; "": none.

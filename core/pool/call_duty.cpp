@@ -20,7 +20,6 @@
 #include "core/pool/call_surroundings.hpp"
 #include "core/pool/command_run.hpp"
 #include "core/pool/job_environment.hpp"
-#include "core/pool/pool_worker.hpp"
 #include "core/process/process_tree.hpp"
 
 namespace tine {

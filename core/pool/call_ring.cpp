@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <climits>
 
+#include "core/base/bytes.hpp"
 #include "core/pool/wait_word.hpp"
 
 namespace tine {
@@ -394,6 +395,19 @@ Status CallRing::answer(std::uint32_t index, AnswerKind kind, std::string_view b
   slot.state.store(by(kind == AnswerKind::value ? value : error, worker));
   announce(notice, index);
   return ok();
+}
+
+std::string encode_error(std::string_view type, std::string_view message) {
+  ByteWriter out;
+  out.string(type);
+  out.string(message);
+  return out.take();
+}
+
+void decode_error(std::string_view bytes, std::string& type, std::string& message) {
+  ByteReader in(bytes);
+  type = in.string();
+  message = in.string();
 }
 
 }  // namespace tine

@@ -47,6 +47,10 @@ struct CallAnswer {
   std::string bytes;  ///< of the value or the error; why, for `died`
 };
 
+/// The bytes of an error: type and message.
+std::string encode_error(std::string_view type, std::string_view message);
+void decode_error(std::string_view bytes, std::string& type, std::string& message);
+
 enum class Notice : std::uint32_t {
   reader,  ///< the answer is announced by the bell, and collect() finds it
   waiter   ///< one thread sits in wait_for_answer()

@@ -14,8 +14,8 @@
 #include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
 #include "core/pool/call_arguments.hpp"
+#include "core/pool/call_ring.hpp"
 #include "core/pool/call_task.hpp"
-#include "core/pool/pool_worker.hpp"
 #include "core/pool/worker_desk.hpp"
 #include "core/process/process_tree.hpp"
 

@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <iostream>
 
-#include "core/base/bytes.hpp"
 #include "core/base/exception_text.hpp"
 #include "core/process/standard_streams.hpp"
 
@@ -43,19 +42,6 @@ void run_call(CallRing& ring, std::uint32_t slot, std::string& result) {
 }
 
 }  // namespace
-
-std::string encode_error(std::string_view type, std::string_view message) {
-  ByteWriter out;
-  out.string(type);
-  out.string(message);
-  return out.take();
-}
-
-void decode_error(std::string_view bytes, std::string& type, std::string& message) {
-  ByteReader in(bytes);
-  type = in.string();
-  message = in.string();
-}
 
 void run_pool_worker(CallRing& ring, std::uint32_t seat, pid_t zygote) {
   // The zygote has one thread, so its death is the process's. It may have died before the first line here.

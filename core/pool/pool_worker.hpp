@@ -13,10 +13,6 @@ namespace tine {
 /// encoded result. Whatever it throws becomes the call's error.
 using Trampoline = void (*)(std::uintptr_t function, std::string_view arguments, std::string& result);
 
-/// An error as it travels: type and message.
-std::string encode_error(std::string_view type, std::string_view message);
-void decode_error(std::string_view bytes, std::string& type, std::string& message);
-
 /// A pool worker's life: take calls until it is told to leave. Dies with its zygote. `seat`: from 0.
 /// To be called in a fresh fork of the zygote; the caller ends the process with _exit.
 void run_pool_worker(CallRing& ring, std::uint32_t seat, pid_t zygote);

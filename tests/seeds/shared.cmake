@@ -1,7 +1,7 @@
 # S03 to S06 and S08: shared data, as C++ programs against what the Python programs print.
 foreach(seed s03_array s04_types s05_dict s06_queue s07_assigned_back s08_rlock)
   add_executable(${seed} ${CMAKE_CURRENT_LIST_DIR}/${seed}.cpp)
-  target_link_libraries(${seed} PRIVATE tine_shared tine_warnings)
+  target_link_libraries(${seed} PRIVATE tine_shared tine_pool tine_warnings)
   set(expected ${CMAKE_CURRENT_LIST_DIR}/${seed}.expected)
   if(seed STREQUAL "s08_rlock")
     set(expected ${CMAKE_CURRENT_LIST_DIR}/check_blocks.awk)

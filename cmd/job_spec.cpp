@@ -149,7 +149,8 @@ void declare(Options& options, SpecWords& words) {
                 "one job for this key, however often it is sent");
   options.value("--slots", "N", words.slots, "how many of its pool's slots it takes (1)");
   options.value("--max-output", "SIZE", words.max_output, "keep so much of each stream: 64K 10M 2G");
-  options.value("--max-memory", "SIZE", words.max_memory, "of each of its processes");
+  options.value("--max-memory", "SIZE", words.max_memory,
+                "of the job, or of each of its processes: tine doctor says which");
   options.value("--nice", "N", words.nice, "-20 to 19, higher gives way (0)");
   options.value("--callback", "SHELL STRING", words.callback,
                 "run when it has ended, the record on its stdin");

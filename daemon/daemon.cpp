@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/base/clock.hpp"
+#include "core/process/memory_group.hpp"
 #include "daemon/mailbox.hpp"
 #include "daemon/server.hpp"
 #include "daemon/services.hpp"
@@ -23,7 +24,7 @@ constexpr double drain_kill_after_s = 1;
 class Daemon {
  public:
   Daemon(const Config& config, const DaemonOptions& options, std::unique_ptr<Store> store,
-         asio::io_context& loop)
+         const Result<std::string>& memory_groups, asio::io_context& loop)
       : loop_(loop),
         config_(config),
         options_(options),
@@ -31,7 +32,7 @@ class Daemon {
         jobs_(loop_, config, options.state_dir, *store_, waiters_),
         workforce_(loop_,
                    {options.state_dir, options.socket_path, config.modules, options.open_files_soft,
-                    config.functions},
+                    config.functions, memory_groups ? *memory_groups : ""},
                    jobs_),
         services_{loop_,
                   config,
@@ -43,6 +44,7 @@ class Daemon {
                   options.socket_path,
                   TINE_VERSION,
                   now_micros(),
+                  memory_groups,
                   {},
                   {},
                   {}},
@@ -184,7 +186,12 @@ Status run_daemon(const Config& config, const DaemonOptions& options) {
   if (!store) return store.error();
   if (!(*store)->missing().empty()) spdlog::error("{}", (*store)->missing());
   mailbox->release();
-  auto* daemon = new Daemon(config, options, std::move(*store), *loop.release());
+  const auto memory_groups = claim_memory_groups();
+  if (memory_groups)
+    spdlog::info("max_memory bounds a job as a whole, by a cgroup in {}", *memory_groups);
+  else
+    spdlog::debug("max_memory bounds each process of a job: {}", memory_groups.error().message());
+  auto* daemon = new Daemon(config, options, std::move(*store), memory_groups, *loop.release());
   return daemon->run();
 }
 

@@ -26,6 +26,7 @@ struct Services {
   std::string socket_path;
   std::string version;
   Micros started;
+  Result<std::string> memory_groups;  ///< claim_memory_groups()
   /// Begins the end; `done` when the daemon is about to go.
   std::function<void(StopMode, std::optional<double> timeout_s, std::function<void()> done)> stop;
   /// Rung at each job's end, for who waits for a pool to be empty.

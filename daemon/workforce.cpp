@@ -12,6 +12,7 @@
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
+#include "core/process/memory_group.hpp"
 #include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 
@@ -367,6 +368,7 @@ void Workforce::stored(const std::string& key, std::uint64_t seq) {
 }
 
 void Workforce::forget_files(const std::string& key) {
+  if (!setup_.memory_groups.empty()) remove_memory_group(setup_.memory_groups, key);
   Spool::remove(setup_.state_dir, key);
   for (const char* suffix : {".out", ".err"})
     ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());

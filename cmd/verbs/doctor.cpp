@@ -69,6 +69,23 @@ Look look_at_daemon(const std::string& socket, bool& answers) {
   return look;
 }
 
+/// No trouble either way, but who bounds jobs wants to know which.
+Look look_at_memory_bounds(const std::string& socket) {
+  Look look{"max_memory", "", "", ""};
+  auto client = ipc::Client::connect(socket);
+  const auto status =
+      client ? client->call("status", ipc::Json::object()) : Result<ipc::Json>(client.error());
+  if (!status) {
+    look.trouble = status.error().message();
+    return look;
+  }
+  const auto daemon = status->value("daemon", ipc::Json::object());
+  look.name = daemon.value("max_memory_by", "?");
+  look.good = look.name == "cgroup" ? "of the whole job, in " : "of each process of a job: ";
+  look.good += daemon.value("max_memory_why", "?");
+  return look;
+}
+
 /// SQLite's own head of the file; the daemon, which holds it, has read the rest when it answers with a list.
 Look look_at_store(const std::string& state_dir, const std::string& socket, bool daemon_answers) {
   Look look{"store", state_dir + "/jobs.db", "none yet", ""};
@@ -109,6 +126,7 @@ std::vector<Look> look_around(const std::string& state_dir, const std::string& s
   bool answers = false;
   looks.push_back(look_at_daemon(socket, answers));
   looks.push_back(look_at_store(state_dir, socket, answers));
+  if (answers) looks.push_back(look_at_memory_bounds(socket));
   return looks;
 }
 

@@ -190,7 +190,7 @@ class Duty {
   }
 
   static void keep(Spawned spawned, Outcome& outcome) {
-    CommandRun running(std::move(spawned), UniqueFd(), 0, 0);
+    CommandRun running(std::move(spawned), UniqueFd(), nullptr, 0, 0);
     pollfd ended{running.pidfd(), POLLIN, 0};
     while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
     }

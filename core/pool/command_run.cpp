@@ -47,9 +47,11 @@ bool was_killed(const Outcome& outcome) {
 
 }  // namespace
 
-CommandRun::CommandRun(Spawned spawned, UniqueFd alive, double timeout_s, double kill_after_s)
+CommandRun::CommandRun(Spawned spawned, UniqueFd alive, std::unique_ptr<MemoryGroup> group, double timeout_s,
+                       double kill_after_s)
     : spawned_(std::move(spawned)),
       alive_(std::move(alive)),
+      group_(std::move(group)),
       kill_after_s_(kill_after_s),
       oom_kills_before_(oom_kills()) {
   if (timeout_s > 0) timeout_at_ = after(timeout_s);
@@ -137,11 +139,13 @@ void CommandRun::finish(Outcome& outcome) {
   } else if (ending_ == Ending::cancelled) {
     outcome.state = JobState::cancelled;
     outcome.reason = Reason::cancelled;
-  } else if (was_killed(outcome) && oom_kills() > oom_kills_before_) {
+  } else if (was_killed(outcome) &&
+             (oom_kills() > oom_kills_before_ || (group_ && group_->oom_kills() > 0))) {
     outcome.reason = Reason::oom;
   }
   outcome.user_s = seconds(usage.ru_utime);
   outcome.system_s = seconds(usage.ru_stime);
+  group_.reset();
   outcome.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/base/unique_fd.hpp"
 #include "core/job/job.hpp"
+#include "core/process/memory_group.hpp"
 #include "core/process/spawn.hpp"
 
 namespace tine {
@@ -17,8 +18,9 @@ class CommandRun {
   using Clock = std::chrono::steady_clock;
 
   /// `alive`: the caller's pipe, whose bytes are signals for the job's process group and whose end is the
-  /// caller's death; none for a job that nobody holds.
-  CommandRun(Spawned spawned, UniqueFd alive, double timeout_s, double kill_after_s);
+  /// caller's death; none for a job that nobody holds. `group`: what bounds its memory, or nullptr.
+  CommandRun(Spawned spawned, UniqueFd alive, std::unique_ptr<MemoryGroup> group, double timeout_s,
+             double kill_after_s);
 
   int pidfd() const { return spawned_.pidfd.get(); }
   int alive_fd() const { return alive_.get(); }
@@ -33,6 +35,10 @@ class CommandRun {
   void signal(int signal);  ///< to the main process
   /// STOP to the whole tree, and its time-out stands still; or CONT.
   void pause(bool paused);
+  /// Its group bounds it while there is a daemon.
+  void daemon_is_there(bool yes) {
+    if (group_) (void)group_->set_bounding(yes);
+  }
   /// The main process has ended (its pidfd is readable): reaps it, kills what is left of its tree, and
   /// judges.
   void finish(Outcome& outcome);
@@ -42,6 +48,7 @@ class CommandRun {
   void end_by(Ending ending, double kill_after_s);
   Spawned spawned_;
   UniqueFd alive_;
+  std::unique_ptr<MemoryGroup> group_;
   double kill_after_s_;
   Ending ending_ = Ending::none;
   std::optional<Clock::time_point> timeout_at_, kill_at_;

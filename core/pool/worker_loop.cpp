@@ -77,6 +77,7 @@ class WorkerLoop {
     take_frames();
     if (ready > 0 && ended_at >= 0 && watched[ended_at].revents) finish_command();
     if (!desk_.link().is_open() && running_ && Clock::now() >= redial_at_) redial();
+    if (running_) running_->command->daemon_is_there(desk_.link().is_open());
   }
 
   int wait_ms() const {
@@ -209,8 +210,12 @@ class WorkerLoop {
     command.workdir = spec.workdir;
     command.umask = static_cast<mode_t>(spec.umask);
     command.open_files_soft = context_.setup.open_files_soft;
-    command.max_memory_bytes = spec.max_memory_bytes;
     command.nice = spec.nice;
+    std::unique_ptr<MemoryGroup> group;
+    if (auto status = bound_memory(command, spec.max_memory_bytes, group); !status) {
+      fail_to_start(outcome, {126, "LimitRefused", "max_memory: " + status.error().message()});
+      return record(order.kind, outcome);
+    }
     ExecFailure failure;
     auto spawned = spawn_command(command, failure);
     for (OutputPump& pump : pumps) pump.close_write_end();
@@ -221,10 +226,23 @@ class WorkerLoop {
     }
     desk_.spool().set_session({spawned->pid, process_start_ticks(spawned->pid)});
     failpoint("worker.execd");
-    auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), spec.timeout_s,
-                                            spec.kill_after_s);
+    auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), std::move(group),
+                                            spec.timeout_s, spec.kill_after_s);
     running_.emplace(Running{std::move(run), std::move(outcome), order.kind, captured, spec.max_output_bytes,
                              std::move(pumps)});
+  }
+
+  /// The whole job by a group of its own where there can be one, else each of its processes.
+  Status bound_memory(Command& command, std::uint64_t bytes_max, std::unique_ptr<MemoryGroup>& group) {
+    if (bytes_max == no_bound || context_.setup.memory_groups.empty()) {
+      command.max_memory_bytes = bytes_max;
+      return ok();
+    }
+    auto made = MemoryGroup::make(context_.setup.memory_groups, context_.seat.key, bytes_max);
+    if (!made) return made.error();
+    group = std::move(*made);
+    command.group = group->entrance();
+    return ok();
   }
 
   static Status bound_output(Command& command, std::uint64_t bytes_max, std::vector<OutputPump>& pumps) {

@@ -16,6 +16,7 @@ std::string encode(const ZygoteSetup& setup) {
     out.strings(function.command);
     out.string(function.folder);
   }
+  out.string(setup.memory_groups);
   return out.take();
 }
 
@@ -32,6 +33,7 @@ bool decode(std::string_view bytes, ZygoteSetup& setup) {
     function.command = in.strings();
     function.folder = in.string();
   }
+  setup.memory_groups = in.string();
   return in.at_end();
 }
 

@@ -55,6 +55,7 @@ struct ZygoteSetup {
   std::vector<std::string> modules;      ///< absolute paths of shared objects
   std::uint64_t open_files_soft = 1024;  ///< the soft RLIMIT_NOFILE that jobs get back
   std::vector<CoProcessSpec> functions;  ///< of the config
+  std::string memory_groups;             ///< claim_memory_groups()'s folder; "": there is none
 };
 
 /// Where a worker sits. `key` names its spool file and output files and is never used twice.

@@ -38,6 +38,8 @@ OomKills::OomKills() {
   }
 }
 
+OomKills::OomKills(const std::string& file) : fd_(::open(file.c_str(), O_RDONLY | O_CLOEXEC)) {}
+
 std::uint64_t OomKills::count() const {
   constexpr std::string_view key = "oom_kill ";
   char text[16384];  // /proc/vmstat has some 5 KB

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "core/base/unique_fd.hpp"
 
@@ -11,7 +12,8 @@ namespace tine {
 class OomKills {
  public:
   OomKills();
-  std::uint64_t count() const;  ///< 0 where nothing can be read
+  explicit OomKills(const std::string& file);  ///< the memory.events of one cgroup
+  std::uint64_t count() const;                 ///< 0 where nothing can be read
 
  private:
   UniqueFd fd_;

@@ -35,6 +35,7 @@ struct Launch {
   rlimit open_files;
   pid_t mortal_with = 0;  ///< the parent whose death ends the child; 0: no matter
   rlimit memory;
+  int group;
   int nice;
   volatile Step failed_step = Step::none;
   volatile int failed_errno = 0;
@@ -83,6 +84,8 @@ bool place_descriptors(Launch& launch) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != launch.mortal_with) ::_exit(126);  // it died before the line above
   }
+  const bool is_in_group = launch.group < 0 || ::write(launch.group, "0", 1) == 1;
+  const int group_errno = errno;
   const bool placed = place_descriptors(launch);
   ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
   ::umask(launch.umask);
@@ -90,6 +93,11 @@ bool place_descriptors(Launch& launch) {
   if (!placed || ::chdir(launch.workdir) < 0) {
     launch.failed_errno = errno;
     launch.failed_step = placed ? Step::workdir : Step::exec;
+    ::_exit(126);
+  }
+  if (!is_in_group) {
+    launch.failed_errno = group_errno;
+    launch.failed_step = Step::limits;
     ::_exit(126);
   }
   if ((launch.memory.rlim_cur != RLIM_INFINITY && ::setrlimit(RLIMIT_DATA, &launch.memory) < 0) ||
@@ -170,6 +178,7 @@ Result<Spawned> spawn_command(const Command& command, ExecFailure& failure) {
 
   launch.memory.rlim_cur = launch.memory.rlim_max =
       command.max_memory_bytes == ~std::uint64_t{0} ? RLIM_INFINITY : command.max_memory_bytes;
+  launch.group = command.group;
   launch.nice = command.nice;
 
   const pid_t pid = launch_child(launch);

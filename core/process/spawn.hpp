@@ -19,6 +19,7 @@ struct Command {
   /// Of private memory, in each process by itself: RLIMIT_DATA, which leaves alone who only reserves
   /// addresses.
   std::uint64_t max_memory_bytes = ~std::uint64_t{0};
+  int group = -1;                     ///< the cgroup.procs of the cgroup it runs in; -1: the caller's
   int nice = 0;                       ///< on top of the caller's
   bool dies_with_parent = false;      ///< SIGKILL at the death of the calling thread
   std::uint64_t open_files_soft = 0;  ///< the soft limit of descriptors, 0: as it is

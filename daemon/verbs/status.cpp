@@ -59,7 +59,10 @@ Answer status(Call& call) {
                       {"version", services.version},
                       {"uptime_s", static_cast<double>(now_micros() - services.started) / 1e6},
                       {"socket", services.socket_path},
-                      {"state_dir", services.state_dir}};
+                      {"state_dir", services.state_dir},
+                      {"max_memory_by", services.memory_groups ? "cgroup" : "rlimit"},
+                      {"max_memory_why", services.memory_groups ? *services.memory_groups
+                                                                : services.memory_groups.error().message()}};
   std::map<JobState, std::uint64_t> counts = services.jobs.counts();
   ipc::OrderedJson pools = ipc::OrderedJson::array();
   for (const auto& [name, pool] : services.jobs.pools()) {

@@ -1,0 +1,170 @@
+#include "core/process/memory_group.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "core/base/file.hpp"
+#include "core/base/text.hpp"
+#include "core/process/oom_kills.hpp"
+
+namespace tine {
+namespace {
+
+constexpr const char* root = "/sys/fs/cgroup";
+constexpr std::string_view own_leaf = "/tined";
+
+/// The kernel takes a setting in one write, or refuses it.
+Status put(const std::string& path, std::string_view text) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd || ::write(fd.get(), text.data(), text.size()) < 0) return errno_error("write " + path);
+  return ok();
+}
+
+Status switch_memory(const std::string& folder, bool on) {
+  return put(folder + "/cgroup.subtree_control", on ? "+memory" : "-memory");
+}
+
+bool has_jobs(const std::string& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (entry.path().filename().native().starts_with("job-")) return true;
+  return false;
+}
+
+/// One at a time switches the controller of a folder, or makes and removes a group for which it is on.
+class Turn {
+ public:
+  explicit Turn(const std::string& folder) : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    while (fd_ && ::flock(fd_.get(), LOCK_EX) < 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
+void remove_group(const std::string& folder, const std::string& path) {
+  const Turn turn(folder);
+  ::rmdir(path.c_str());
+  if (!has_jobs(folder)) (void)switch_memory(folder, false);
+}
+
+std::vector<std::string> processes_in(const std::string& folder) {
+  std::vector<std::string> pids;
+  const auto text = read_file(folder + "/cgroup.procs");
+  for (const auto line : split(text ? std::string_view(*text) : std::string_view(), '\n'))
+    if (!line.empty()) pids.emplace_back(line);
+  return pids;
+}
+
+bool is_this_program(const std::string& pid) {
+  struct stat theirs {
+  }, ours{};
+  return ::stat(("/proc/" + pid + "/exe").c_str(), &theirs) == 0 && ::stat("/proc/self/exe", &ours) == 0 &&
+         theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+}
+
+Result<std::string> own_group() {
+  const auto text = read_file("/proc/self/cgroup");
+  for (const auto line : split(text ? std::string_view(*text) : std::string_view(), '\n'))
+    if (line.starts_with("0::/")) return root + std::string(line == "0::/" ? "" : line.substr(3));
+  return make_error(Errc::absent, "there is no cgroup v2");
+}
+
+/// All of them, or none.
+Status move(const std::vector<std::string>& pids, const std::string& from, const std::string& to) {
+  for (const auto& pid : pids) {
+    if (auto status = put(to + "/cgroup.procs", pid); !status) {
+      for (const auto& moved : pids) (void)put(from + "/cgroup.procs", moved);
+      return status;
+    }
+  }
+  return ok();
+}
+
+Status move_down(const std::string& folder) {
+  const auto pids = processes_in(folder);
+  for (const auto& pid : pids)
+    if (!is_this_program(pid))
+      return make_error(Errc::not_permitted,
+                        "pid " + pid + " is in " + folder + ", which tined does not have alone");
+  const std::string leaf = folder + std::string(own_leaf);
+  if (::mkdir(leaf.c_str(), 0755) < 0 && errno != EEXIST) return errno_error("make " + leaf);
+  return move(pids, folder, leaf);
+}
+
+}  // namespace
+
+Result<std::string> claim_memory_groups() {
+  auto own = own_group();
+  if (!own) return own.error();
+  std::string folder = std::move(*own);
+  const bool is_below = folder.ends_with(own_leaf);
+  if (is_below) folder.resize(folder.size() - own_leaf.size());
+  const auto controllers = read_file(folder + "/cgroup.controllers");
+  if (!controllers || controllers->find("memory") == std::string::npos)
+    return make_error(Errc::absent, folder + " has no memory controller");
+  for (const char* file : {"", "/cgroup.procs", "/cgroup.subtree_control"})
+    if (::access((folder + file).c_str(), W_OK) < 0) return errno_error("write " + folder + file);
+  // Only the root of all, which has no type, may have both processes and controllers.
+  const bool must_move = !is_below && ::access((folder + "/cgroup.type").c_str(), F_OK) == 0;
+  if (must_move)
+    if (auto status = move_down(folder); !status) return status.error();
+  const Turn turn(folder);
+  if (auto status = switch_memory(folder, true); !status) {
+    const std::string leaf = folder + std::string(own_leaf);
+    if (must_move) (void)move(processes_in(leaf), leaf, folder);
+    return status.error();
+  }
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (entry.path().filename().native().starts_with("job-")) ::rmdir(entry.path().c_str());
+  if (!has_jobs(folder)) (void)switch_memory(folder, false);
+  return folder;
+}
+
+void remove_memory_group(const std::string& folder, const std::string& key) {
+  const std::string path = folder + "/job-" + key;
+  if (::access(path.c_str(), F_OK) < 0) return;
+  (void)put(path + "/cgroup.kill", "1");  // whatever it did to its environment and session
+  remove_group(folder, path);
+}
+
+Result<std::unique_ptr<MemoryGroup>> MemoryGroup::make(const std::string& folder, const std::string& key,
+                                                       std::uint64_t bytes) {
+  std::unique_ptr<MemoryGroup> group(new MemoryGroup(folder, key, bytes));
+  {
+    const Turn turn(folder);
+    if (::mkdir(group->path_.c_str(), 0755) < 0 && errno != EEXIST)
+      return errno_error("make " + group->path_);
+  }
+  if (auto status = group->set_bounding(true); !status) return status.error();
+  (void)put(group->path_ + "/memory.oom.group", "1");
+  group->entrance_.reset(::open((group->path_ + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+  if (!group->entrance_) return errno_error("open " + group->path_ + "/cgroup.procs");
+  return group;
+}
+
+MemoryGroup::~MemoryGroup() { remove_group(folder_, path_); }
+
+Status MemoryGroup::set_bounding(bool yes) {
+  if (yes == is_bounding_) return ok();
+  const Turn turn(folder_);
+  if (auto status = switch_memory(folder_, yes); !status) return status;
+  is_bounding_ = yes;
+  if (!yes) return ok();
+  (void)put(path_ + "/memory.swap.max", "0");  // not where the kernel counts no swap
+  return put(path_ + "/memory.max", std::to_string(bytes_));
+}
+
+std::uint64_t MemoryGroup::oom_kills() const { return OomKills(path_ + "/memory.events").count(); }
+
+}  // namespace tine

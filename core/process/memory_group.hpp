@@ -1,0 +1,52 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/base/result.hpp"
+#include "core/base/unique_fd.hpp"
+
+/// Bounds on the memory of whole jobs: cgroups v2 below tined's own, where that is writable, has the memory
+/// controller, and nobody else's processes in it.
+///
+/// A cgroup that has processes can bound none below it, so tined lives in `tined` below its own, and each
+/// bounded job in `job-KEY` beside that. For the same reason whoever starts tined again (systemd puts a new
+/// main process into the unit's cgroup itself) must find no controller switched on there: it is on only while
+/// a bounded job runs beneath a daemon.
+namespace tine {
+
+/// Moves this process, and the `tined --init` above it, a level down. Gives the folder for the jobs' groups.
+/// Errors: why there is none; nothing was moved then.
+Result<std::string> claim_memory_groups();
+/// Of a job whose worker has died: kills what is in it. What takes its time to die leaves the empty group to
+/// the next claim.
+void remove_memory_group(const std::string& folder, const std::string& key);
+
+/// One job's. Made empty; gone, when it is, with the object.
+class MemoryGroup {
+ public:
+  /// `key`: of no other group. `bytes`: what all of its processes may hold, page cache included; swap none.
+  /// Errors: errno of mkdir and of the writes.
+  static Result<std::unique_ptr<MemoryGroup>> make(const std::string& folder, const std::string& key,
+                                                   std::uint64_t bytes);
+  ~MemoryGroup();
+  MemoryGroup(const MemoryGroup&) = delete;
+  MemoryGroup& operator=(const MemoryGroup&) = delete;
+
+  /// Who writes "0" to it is inside: cgroup.procs.
+  int entrance() const { return entrance_.get(); }
+  /// The bound holds, or not: then a new daemon can be put beside the group. Errors: errno of the writes.
+  Status set_bounding(bool yes);
+  /// Its processes that the kernel killed for want of memory.
+  std::uint64_t oom_kills() const;
+
+ private:
+  MemoryGroup(std::string folder, std::string key, std::uint64_t bytes)
+      : folder_(std::move(folder)), path_(folder_ + "/job-" + std::move(key)), bytes_(bytes) {}
+  std::string folder_, path_;
+  std::uint64_t bytes_;
+  UniqueFd entrance_;
+  bool is_bounding_ = false;
+};
+
+}  // namespace tine

@@ -279,6 +279,10 @@ Status read_bounds(const Json& object, JobSpec& spec) {
   if (*memory < 1u << 20) return usage_error("max_memory: must be at least 1M");
   auto nice = integer_field(object, "nice", 0, -20, 19);
   if (!nice) return nice.error();
+  // Its worker stays as it is, and could not take a nice back.
+  if (spec.kind == JobKind::function && (*memory != no_bound || *nice != 0))
+    return usage_error(std::string(*nice != 0 ? "nice" : "max_memory") +
+                       ": of commands alone; a function runs in its worker");
   spec.slots = static_cast<std::uint32_t>(*slots);
   spec.max_output_bytes = *output;
   spec.max_memory_bytes = *memory;

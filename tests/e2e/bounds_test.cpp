@@ -39,6 +39,9 @@ TEST_CASE("max-memory: each of its processes gets no more") {
   CHECK(record["stderr"].get<std::string>().find("MemoryError") != std::string::npos);
   CHECK(daemon.wait(daemon.submit({"--max-memory", "64M", "true"}))["state"] == "succeeded");
   CHECK(daemon.tine({"submit", "--max-memory", "1K", "true"}).exit_status == 2);
+  const auto of_function = daemon.tine({"submit", "--max-memory", "64M", "--fn", "echo"});
+  CHECK(of_function.exit_status == 2);
+  CHECK(of_function.err.find("max_memory: of commands alone") != std::string::npos);
 }
 
 TEST_CASE("max-memory: where tined has a cgroup v2 to itself, the job as a whole gets no more") {

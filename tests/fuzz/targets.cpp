@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cmd/halt.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
@@ -185,6 +186,12 @@ void text(const std::string& input) {
   must(*base64_decode(base64_encode(input)) == input, "anything survives base64");
   if (is_utf8(input)) (void)ipc::Json(input).dump();
   (void)ipc::bytes_to_json(input).dump();
+  if (auto halt = cmd::Halt::parse(input)) {
+    must(halt->is_wanted(), "what is given is wanted");
+    for (int i = 0; i < 100; ++i)
+      must(!halt->ended(i % 2) || halt->is_reached(), "it is reached when it says so");
+    if (halt->is_reached()) must(!halt->ended(true), "it says so once");
+  }
   for (const char code : std::string_view("cubBhHiIlLfd")) {
     const auto element = shared::parse_element(code, input);
     if (!element) continue;

@@ -21,20 +21,30 @@ constexpr std::size_t key_bytes_max = 500;
 constexpr std::uint64_t bytes_at_first = (1u << 20) + (260u << 10) + 4096;
 constexpr char anonymous_prefix[] = "tine-dict.";
 
-// Keys as bytes that memcmp sorts: 1 and the number, sign turned, big endian; or 2 and the string.
-
-Result<std::string> encode_key(const Key& key) {
-  if (const auto* text = std::get_if<std::string>(&key)) {
-    if (text->size() > key_bytes_max)
-      return make_error(Errc::usage, "a key of " + std::to_string(text->size()) +
-                                         " bytes; allowed: at most " + std::to_string(key_bytes_max));
-    return '\2' + *text;
+/// A key as bytes that memcmp sorts: 1 and the number, sign turned, big endian; or 2 and the string.
+class KeyBytes {
+ public:
+  Status set(const Key& key) {
+    if (const auto* text = std::get_if<std::string>(&key)) {
+      if (text->size() > key_bytes_max)
+        return make_error(Errc::usage, "a key of " + std::to_string(text->size()) +
+                                           " bytes; allowed: at most " + std::to_string(key_bytes_max));
+      bytes_[0] = '\2';
+      size_ = 1 + text->copy(bytes_ + 1, key_bytes_max);
+      return ok();
+    }
+    auto bits = static_cast<std::uint64_t>(std::get<std::int64_t>(key)) ^ (1ull << 63);
+    bytes_[0] = '\1';
+    for (int i = 8; i > 0; --i, bits >>= 8) bytes_[i] = static_cast<char>(bits & 255);
+    size_ = 9;
+    return ok();
   }
-  auto bits = static_cast<std::uint64_t>(std::get<std::int64_t>(key)) ^ (1ull << 63);
-  std::string bytes(9, '\1');
-  for (int i = 8; i > 0; --i, bits >>= 8) bytes[static_cast<std::size_t>(i)] = static_cast<char>(bits & 255);
-  return bytes;
-}
+  MDB_val val() { return {size_, bytes_}; }
+
+ private:
+  char bytes_[1 + key_bytes_max];  // on the stack: most calls take less time than an allocation would add
+  std::size_t size_ = 0;
+};
 
 std::optional<Key> decode_key(std::string_view bytes) {
   if (bytes.size() >= 1 && bytes[0] == '\2') return Key(std::string(bytes.substr(1)));
@@ -224,23 +234,24 @@ Error Dict::damaged() {
 }
 
 Status Dict::set(const Key& key, const Json& value) {
-  const auto name = encode_key(key);
-  if (!name) return name.error();
+  KeyBytes name;
+  if (auto fits = name.set(key); !fits) return fits.error();
   const auto text = encode_value(value);
   if (!text) return text.error();
   return write([&](MDB_txn* transaction, MDB_dbi dbi) {
-    auto k = to_val(*name), v = to_val(*text);
+    auto k = name.val();
+    auto v = to_val(*text);
     return ::mdb_put(transaction, dbi, &k, &v, 0);
   });
 }
 
 Result<std::optional<Json>> Dict::find(const Key& key) {
-  const auto name = encode_key(key);
-  if (!name) return name.error();
+  KeyBytes name;
+  if (auto fits = name.set(key); !fits) return fits.error();
   std::optional<Json> value;
   bool is_there = false;
   const auto done = read([&](MDB_txn* transaction, MDB_dbi dbi) {
-    auto k = to_val(*name);
+    auto k = name.val();
     MDB_val v{};
     const int code = ::mdb_get(transaction, dbi, &k, &v);
     if (code == MDB_SUCCESS) is_there = true, value = decode_value(to_view(v));
@@ -252,12 +263,12 @@ Result<std::optional<Json>> Dict::find(const Key& key) {
 }
 
 Result<std::optional<Json>> Dict::pop(const Key& key) {
-  const auto name = encode_key(key);
-  if (!name) return name.error();
+  KeyBytes name;
+  if (auto fits = name.set(key); !fits) return fits.error();
   std::optional<Json> value;
   bool is_damaged = false;
   const auto done = write([&](MDB_txn* transaction, MDB_dbi dbi) {
-    auto k = to_val(*name);
+    auto k = name.val();
     MDB_val v{};
     value.reset();
     if (const int code = ::mdb_get(transaction, dbi, &k, &v)) return code;
@@ -271,11 +282,11 @@ Result<std::optional<Json>> Dict::pop(const Key& key) {
 }
 
 Result<bool> Dict::erase(const Key& key) {
-  const auto name = encode_key(key);
-  if (!name) return name.error();
+  KeyBytes name;
+  if (auto fits = name.set(key); !fits) return fits.error();
   bool was_there = false;
   const auto done = write([&](MDB_txn* transaction, MDB_dbi dbi) {
-    auto k = to_val(*name);
+    auto k = name.val();
     const int code = ::mdb_del(transaction, dbi, &k, nullptr);
     was_there = code == MDB_SUCCESS;
     return code;
@@ -285,11 +296,11 @@ Result<bool> Dict::erase(const Key& key) {
 }
 
 Result<Json> Dict::incr(const Key& key, const Json& by) {
-  const auto name = encode_key(key);
-  if (!name) return name.error();
+  KeyBytes name;
+  if (auto fits = name.set(key); !fits) return fits.error();
   Result<Json> sum = Json(0);
   const auto done = write([&](MDB_txn* transaction, MDB_dbi dbi) {
-    auto k = to_val(*name);
+    auto k = name.val();
     MDB_val v{};
     const int code = ::mdb_get(transaction, dbi, &k, &v);
     if (code && code != MDB_NOTFOUND) return code;
@@ -305,13 +316,13 @@ Result<Json> Dict::incr(const Key& key, const Json& by) {
 }
 
 Result<bool> Dict::cas(const Key& key, const Json& expected, const Json& next) {
-  const auto name = encode_key(key);
-  if (!name) return name.error();
+  KeyBytes name;
+  if (auto fits = name.set(key); !fits) return fits.error();
   const auto text = encode_value(next);
   if (!text) return text.error();
   bool matched = false, is_damaged = false;
   const auto done = write([&](MDB_txn* transaction, MDB_dbi dbi) {
-    auto k = to_val(*name);
+    auto k = name.val();
     MDB_val v{};
     matched = false;
     if (const int code = ::mdb_get(transaction, dbi, &k, &v)) return code;

@@ -1,6 +1,7 @@
 #include "core/shared/dict_environment.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,15 +9,13 @@
 #include <map>
 #include <new>
 
-#include "core/shared/step.hpp"
-
 namespace tine::shared {
 namespace {
 
 constexpr std::uint64_t map_bytes_at_first = 1u << 20;
 constexpr unsigned readers_max = 4096;
 /// LMDB: sizeof(MDB_txninfo) and 64 bytes a reader, rounded up to pages.
-constexpr off_t lock_file_bytes = 4096 + readers_max * 64;
+constexpr std::uint64_t lock_file_bytes = 4096 + readers_max * 64;
 constexpr unsigned flags = MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD;
 
 /// The environments that this process has open, by device and inode. What an ancestor had open is left alone:
@@ -41,14 +40,44 @@ Registry& registry() {
   return *all;
 }
 
-Status reserve_file(const std::string& path, off_t bytes) {
-  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd) return creation_error(errno_error("create " + path));
-  const int code = ::posix_fallocate(fd.get(), 0, bytes);
+/// New bytes at the end. Never of a part in use: where the file system has no fallocate, glibc writes zeros
+/// there.
+Status extend(int fd, std::uint64_t from, std::uint64_t to, const std::string& path) {
+  const int code = ::posix_fallocate(fd, static_cast<off_t>(from), static_cast<off_t>(to - from));
   if (code == 0) return ok();
   errno = code;
   return creation_error(errno_error("reserve " + path));
 }
+
+Status reserve_file(const std::string& path, std::uint64_t bytes) {
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) return creation_error(errno_error("create " + path));
+  return extend(fd.get(), 0, bytes, path);
+}
+
+/// A copy of the file may have holes, whose first touch on a full disk is a SIGBUS.
+Status fill_holes(int fd, std::uint64_t bytes, const std::string& path) {
+  if (::fallocate(fd, 0, 0, static_cast<off_t>(bytes)) == 0 || errno == EOPNOTSUPP) return ok();
+  return creation_error(errno_error("reserve " + path));
+}
+
+/// While it lives no other process changes the file's size.
+class SizeTurn {
+ public:
+  explicit SizeTurn(const std::string& file) : fd_(::open(file.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC)) {
+    while (fd_ && ::flock(fd_.get(), LOCK_EX) < 0 && errno == EINTR) {
+    }
+  }
+  int fd() const { return fd_.get(); }
+  /// 0: there is none.
+  std::uint64_t size() const {
+    struct stat info {};
+    return fd_ && ::fstat(fd_.get(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+  }
+
+ private:
+  UniqueFd fd_;
+};
 
 }  // namespace
 
@@ -95,13 +124,17 @@ Error DictEnvironment::error(const char* what, int code) const {
 Status DictEnvironment::start() {
   if (const int code = ::mdb_env_create(&environment_)) return error("open", code);
   ::mdb_env_set_maxreaders(environment_, readers_max);
-  // A larger one that is there already is taken from its own header.
-  struct stat info {};
-  const bool there = ::stat((folder_ + "/data.mdb").c_str(), &info) == 0 && info.st_size > 0;
-  ::mdb_env_set_mapsize(
-      environment_,
-      std::max<std::uint64_t>(map_bytes_at_first, there ? static_cast<std::uint64_t>(info.st_size) : 0));
-  if (const int code = ::mdb_env_open(environment_, folder_.c_str(), flags, 0600)) return error("open", code);
+  {
+    const SizeTurn turn(file_);
+    const bool is_new = turn.size() == 0;
+    const std::uint64_t size = std::max(map_bytes_at_first, turn.size());
+    if (auto filled = is_new ? ok() : fill_holes(turn.fd(), size, file_); !filled) return filled;
+    ::mdb_env_set_mapsize(environment_, size);
+    // The first pages of a new one are written, not mapped: a full disk is an error.
+    if (const int code =
+            ::mdb_env_open(environment_, folder_.c_str(), is_new ? flags : flags | MDB_WRITEMAP, 0600))
+      return error("open", code);
+  }
   int dead = 0;
   ::mdb_reader_check(environment_, &dead);
   // The main database needs no name; its handle is the same in every process.
@@ -151,34 +184,11 @@ void DictEnvironment::end_read(MDB_txn* transaction) {
   map_.unlock_shared();
 }
 
-int DictEnvironment::try_write(const Body& body) {
-  const std::shared_lock guard(map_);
-  MDB_txn* transaction = nullptr;
-  if (const int code = ::mdb_txn_begin(environment_, nullptr, 0, &transaction)) return code;
-  step("dict begun");
-  if (const int code = body(transaction, dbi_)) {
-    ::mdb_txn_abort(transaction);
-    return code;
-  }
-  step("dict written");
-  const int code = ::mdb_txn_commit(transaction);
-  step("dict committed");
-  return code;
-}
-
-Status DictEnvironment::write(const Body& body) {
-  for (;;) {
-    const int code = try_write(body);
-    if (code == MDB_SUCCESS || code == MDB_NOTFOUND) return ok();
-    Status again = ok();
-    if (code == MDB_MAP_RESIZED)
-      again = follow_growth();
-    else if (code != MDB_MAP_FULL)
-      return error("write", code);
-    else if (clear_dead_readers() == 0)  // a dead reader keeps old pages from being used again
-      again = grow();
-    if (!again) return again;
-  }
+Status DictEnvironment::make_room(int code) {
+  if (code == MDB_MAP_RESIZED) return follow_growth();
+  if (code != MDB_MAP_FULL) return error("write", code);
+  // A dead reader keeps old pages from being used again.
+  return clear_dead_readers() > 0 ? ok() : grow();
 }
 
 int DictEnvironment::clear_dead_readers() {
@@ -190,29 +200,25 @@ int DictEnvironment::clear_dead_readers() {
 /// Another process let it grow.
 Status DictEnvironment::follow_growth() {
   const std::unique_lock guard(map_);
-  const int code = ::mdb_env_set_mapsize(environment_, 0);
+  const SizeTurn turn(file_);
+  const int code = ::mdb_env_set_mapsize(environment_, turn.size());
   return code ? Status(error("grow", code)) : ok();
 }
 
 Status DictEnvironment::grow() {
   const std::unique_lock guard(map_);
+  const SizeTurn turn(file_);
   MDB_envinfo info{};
   ::mdb_env_info(environment_, &info);
-  int file = -1;
-  ::mdb_env_get_fd(environment_, &file);
-  struct stat size {};
-  ::fstat(file, &size);
-  // Another process may have reserved more already; then this one only follows.
-  const auto wanted = std::max<std::uint64_t>(info.me_mapsize * 2, map_bytes_at_first);
-  const auto there = static_cast<std::uint64_t>(size.st_size);
-  const auto take = [&]() -> Status {
-    const int code = wanted > there ? ::posix_fallocate(file, 0, static_cast<off_t>(wanted)) : 0;
-    if (code == 0) return ok();
-    errno = code;
-    return creation_error(errno_error("grow dictionary " + folder_));
-  };
-  const auto taken = budget_ ? budget_->within_budget(wanted > there ? wanted - there : 0, take) : take();
-  if (!taken) return taken;
+  const std::uint64_t there = turn.size();
+  std::uint64_t wanted = there;
+  // Unless another process has reserved more already.
+  if (there <= info.me_mapsize) {
+    wanted = std::max<std::uint64_t>(info.me_mapsize * 2, map_bytes_at_first);
+    const auto take = [&] { return extend(turn.fd(), there, wanted, file_); };
+    const auto taken = budget_ ? budget_->within_budget(wanted - there, take) : take();
+    if (!taken) return taken;
+  }
   const int code = ::mdb_env_set_mapsize(environment_, wanted);
   return code ? Status(error("grow", code)) : ok();
 }

@@ -55,7 +55,7 @@ struct BareLmdb {
     std::filesystem::create_directory(folder);
     ::mdb_env_create(&env);
     ::mdb_env_set_mapsize(env, 64u << 20);
-    ::mdb_env_open(env, folder.c_str(), MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    ::mdb_env_open(env, folder.c_str(), MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD | MDB_WRITEMAP, 0600);
     MDB_txn* txn = nullptr;
     ::mdb_txn_begin(env, nullptr, 0, &txn);
     ::mdb_dbi_open(txn, nullptr, 0, &dbi);

@@ -103,6 +103,50 @@ TEST_CASE("dict: it grows far past its first size, in every process that has it 
   CHECK(named.dict.verify());
 }
 
+TEST_CASE("dict: many grow it at once, and who opens it meanwhile cuts nothing off") {
+  Named named;
+  const std::string large(4000, 'x');
+  constexpr int each = 1500;
+  const auto write_all = [&](int writer) {
+    for (int i = 0; i < each; ++i)
+      if (!named.dict.set(writer * each + i, large)) return 1;
+    return 0;
+  };
+  Child first([&] { return write_all(0); }), second([&] { return write_all(1); });
+  Child opener([&] {
+    for (;;)
+      if (auto opened = Dict::open(named.folder, "d"); !opened || !opened->set("opener", 1)) return 1;
+    return 0;
+  });
+  CHECK(write_all(2) == 0);
+  CHECK(first.wait() == 0);
+  CHECK(second.wait() == 0);
+  opener.send(SIGKILL);
+  CHECK(opener.wait() == 1000 + SIGKILL);
+  CHECK(*named.dict.size() == 3 * each + 1);
+  CHECK(named.dict.verify());
+}
+
+TEST_CASE("dict: a writer killed while it grows leaves it whole") {
+  for (int round = 0; round < 40; ++round) {
+    Named named;
+    auto written = *Array::anonymous('l', 1);
+    Child writer([&] {
+      for (int i = 0;; ++i) {
+        if (!named.dict.set(i, std::string(20'000, 'x'))) return 1;
+        (void)written.set(0, Element(std::int64_t{i}));
+      }
+    });
+    REQUIRE(eventually([&] { return std::get<std::int64_t>(*written.get(0)) > 30 * (round % 10); }));
+    writer.send(SIGKILL);
+    CHECK(writer.wait() == 1000 + SIGKILL);
+    CHECK(*named.dict.size() > static_cast<std::uint64_t>(std::get<std::int64_t>(*written.get(0))));
+    for (int i = 0; i < 200; ++i)
+      REQUIRE(named.dict.set("more " + std::to_string(i), std::string(20'000, 'y')));
+    CHECK(named.dict.verify());
+  }
+}
+
 TEST_CASE("dict: iteration sees one snapshot, and waits for no writer") {
   Named named;
   for (int i = 0; i < 500; ++i) REQUIRE(named.dict.set(i, 0));

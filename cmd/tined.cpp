@@ -1,3 +1,4 @@
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "cmd/container_init.hpp"
 #include "cmd/daemonize.hpp"
 #include "cmd/standard_descriptors.hpp"
+#include "cmd/take_over.hpp"
 #include "cmd/tined_log.hpp"
 #include "cmd/tined_manual.hpp"
 #include "core/base/limits.hpp"
@@ -88,14 +90,19 @@ int serve(const Options& options) {
   if (!state_dir) return fail(state_dir.error());
   auto socket = ipc::socket_path(options.socket, options.state_dir);
   if (!socket) return fail(socket.error());
+  const bool is_supervised = std::getenv("NOTIFY_SOCKET") != nullptr;
   auto lock = take_state_dir(*state_dir);
+  if (!lock && is_supervised && lock.error().code == Errc::already_running)
+    lock = take_over(*state_dir, *socket, lock.error());
   if (!lock) return fail(lock.error());
   ::umask(077);  // of what is ours; a job has its submitter's
   start_log(options.log_level, options.log_format, options.ready_fd >= 0 ? *state_dir + "/tined.log" : "");
-  DaemonOptions daemon{*state_dir, *socket, raise_open_files(), [&] {
+  DaemonOptions daemon{*state_dir, *socket, raise_open_files(),
+                       [&] {
                          notify_service_manager("READY=1");
                          if (options.ready_fd >= 0) tell_ready(options.ready_fd);
-                       }};
+                       },
+                       is_supervised};
   const Status ended = run_daemon(*config, daemon);
   return ended ? 0 : fail(ended.error());
 }
@@ -108,6 +115,7 @@ int main(int argc, char** argv) {
   for (int signal = 1; signal < NSIG; ++signal)
     ::signal(signal, SIG_DFL);  // nohup's and cron's habits are not the jobs'
   ::signal(SIGPIPE, SIG_IGN);
+  ::prctl(PR_SET_NAME, "tined");  // not "exe": -d has executed itself by /proc/self/exe
   Options options;
   CLI::App app("tined: the daemon of tine, a task runner", "tined");
   describe(app, options);

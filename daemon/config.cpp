@@ -12,6 +12,7 @@
 #include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
+#include "core/base/text.hpp"
 #include "core/pool/functions.hpp"
 #include "ipc/codec.hpp"
 
@@ -195,17 +196,35 @@ Status read_rest(const Reader& reader, const Json& root, Config& config) {
   return ok();
 }
 
-/// The quota of this process's own cgroup, in CPUs; infinity where none is set or readable.
+/// In CPUs; infinity where none is set, or the folder is not there.
+double quota_in(const std::string& cgroup) {
+  double quota = 0, period = 0;
+  if (const auto v2 = read_file(cgroup + "/cpu.max"))
+    return std::sscanf(v2->c_str(), "%lf %lf", &quota, &period) == 2 && period > 0 ? quota / period
+                                                                                   : HUGE_VAL;
+  const auto v1 = read_file(cgroup + "/cpu.cfs_quota_us"),
+             v1_period = read_file(cgroup + "/cpu.cfs_period_us");
+  if (!v1 || !v1_period) return HUGE_VAL;
+  quota = std::atof(v1->c_str()), period = std::atof(v1_period->c_str());
+  return quota > 0 && period > 0 ? quota / period : HUGE_VAL;
+}
+
+/// The least of this process's cgroup and those above it: /proc/self/cgroup has lines as "0::/a/b" (v2) and
+/// "2:cpu,cpuacct:/a/b" (v1). In a container the path may be the host's; then its own is the root that it
+/// sees.
 double cgroup_quota() {
-  if (auto text = read_file("/sys/fs/cgroup/cpu.max"); text && text->substr(0, 3) != "max") {
-    double quota = 0, period = 0;
-    if (std::sscanf(text->c_str(), "%lf %lf", &quota, &period) == 2 && period > 0) return quota / period;
+  double least = std::min(quota_in("/sys/fs/cgroup"), quota_in("/sys/fs/cgroup/cpu"));
+  const auto own = read_file("/proc/self/cgroup");
+  for (const auto line : split(own ? std::string_view(*own) : std::string_view(), '\n')) {
+    const auto fields = split(line, ':');
+    if (fields.size() < 3) continue;
+    const auto controllers = split(fields[1], ',');
+    const bool is_v2 = fields[0] == "0";
+    if (!is_v2 && std::find(controllers.begin(), controllers.end(), "cpu") == controllers.end()) continue;
+    for (std::string path(line.substr(line.find('/'))); path.size() > 1; path.resize(path.rfind('/')))
+      least = std::min(least, quota_in((is_v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu") + path));
   }
-  auto quota = read_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  auto period = read_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  if (quota && period && std::atof(quota->c_str()) > 0 && std::atof(period->c_str()) > 0)
-    return std::atof(quota->c_str()) / std::atof(period->c_str());
-  return HUGE_VAL;
+  return least;
 }
 
 }  // namespace

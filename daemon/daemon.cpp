@@ -45,6 +45,8 @@ class Daemon {
                   TINE_VERSION,
                   now_micros(),
                   memory_groups,
+                  options.is_supervised,
+                  false,
                   {},
                   {},
                   {}},
@@ -87,6 +89,7 @@ class Daemon {
     wait_for_signals();
     reap_children();
     loop_.run();
+    services_.is_ending = true;
     server_.stop();
     workforce_.stop(!leaving_jobs_);
     shared_state_.reset();

@@ -12,6 +12,7 @@ struct DaemonOptions {
   std::string socket_path;               ///< absolute
   std::uint64_t open_files_soft = 1024;  ///< what jobs get back of RLIMIT_NOFILE
   std::function<void()> on_ready;        ///< clients can connect
+  bool is_supervised = false;            ///< a service manager started it, and will again
 };
 
 /// The daemon's life: recover what an earlier one left, start the parts, run the loop, stop them in reverse.

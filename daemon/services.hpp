@@ -27,6 +27,8 @@ struct Services {
   std::string version;
   Micros started;
   Result<std::string> memory_groups;  ///< claim_memory_groups()
+  bool is_supervised = false;         ///< a service manager started it, and will again
+  bool is_ending = false;             ///< connections are closed by this side: no caller has gone
   /// Begins the end; `done` when the daemon is about to go.
   std::function<void(StopMode, std::optional<double> timeout_s, std::function<void()> done)> stop;
   /// Rung at each job's end, for who waits for a pool to be empty.

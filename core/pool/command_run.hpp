@@ -35,10 +35,9 @@ class CommandRun {
   void signal(int signal);  ///< to the main process
   /// STOP to the whole tree, and its time-out stands still; or CONT.
   void pause(bool paused);
-  /// Its group bounds it while there is a daemon.
-  void daemon_is_there(bool yes) {
-    if (group_) (void)group_->set_bounding(yes);
-  }
+  /// Its group, if it has one: switched on and off as daemons come and go.
+  MemoryGroup* group() { return group_.get(); }
+  /// After poll said that the caller's pipe is readable.
   /// The main process has ended (its pidfd is readable): reaps it, kills what is left of its tree, and
   /// judges.
   void finish(Outcome& outcome);

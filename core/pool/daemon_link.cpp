@@ -20,6 +20,7 @@ bool DaemonLink::dial(int state_dir_fd) {
   if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
     return false;
   fd_ = std::move(fd);
+  ++dials_;
   return true;
 }
 

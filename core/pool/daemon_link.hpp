@@ -18,6 +18,7 @@ class DaemonLink {
   /// Dials `workers.sock` in the folder that `state_dir_fd` is; false: nobody listens.
   bool dial(int state_dir_fd);
 
+  int dials() const { return dials_; }  ///< that were answered
   bool is_open() const { return static_cast<bool>(fd_); }
   int fd() const { return fd_.get(); }
   bool wants_to_write() const { return !outgoing_.empty(); }
@@ -40,6 +41,7 @@ class DaemonLink {
   void read();
   void write();
   UniqueFd fd_;
+  int dials_ = 0;
   std::string incoming_;
   std::size_t taken_ = 0;  ///< bytes of `incoming_` that next() has given out
   std::string outgoing_;

@@ -77,7 +77,16 @@ class WorkerLoop {
     take_frames();
     if (ready > 0 && ended_at >= 0 && watched[ended_at].revents) finish_command();
     if (!desk_.link().is_open() && running_ && Clock::now() >= redial_at_) redial();
-    if (running_) running_->command->daemon_is_there(desk_.link().is_open());
+    follow_daemon();
+  }
+
+  /// What a bound needs as daemons come and go: see MemoryGroup. A daemon that is back at once needs none
+  /// lifted.
+  void follow_daemon() {
+    const int daemon = desk_.link().is_open() ? desk_.link().dials() : 0;
+    MemoryGroup* const group = running_ ? running_->command->group() : nullptr;
+    if (std::exchange(daemon_, daemon) == daemon || !group) return;
+    (void)(daemon ? group->bound() : group->lift());
   }
 
   int wait_ms() const {
@@ -334,6 +343,7 @@ class WorkerLoop {
   OutputFiles output_;
   std::optional<Running> running_;
   Clock::time_point redial_at_{};
+  int daemon_ = 0;  ///< the dial that it answers, 0: none
 };
 
 }  // namespace

@@ -19,7 +19,6 @@ namespace tine {
 namespace {
 
 constexpr const char* root = "/sys/fs/cgroup";
-constexpr std::string_view own_leaf = "/tined";
 
 /// The kernel takes a setting in one write, or refuses it.
 Status put(const std::string& path, std::string_view text) {
@@ -146,8 +145,7 @@ Result<std::unique_ptr<MemoryGroup>> MemoryGroup::make(const std::string& folder
     if (::mkdir(group->path_.c_str(), 0755) < 0 && errno != EEXIST)
       return errno_error("make " + group->path_);
   }
-  if (auto status = group->set_bounding(true); !status) return status.error();
-  (void)put(group->path_ + "/memory.oom.group", "1");
+  if (auto status = group->bound(); !status) return status.error();
   group->entrance_.reset(::open((group->path_ + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
   if (!group->entrance_) return errno_error("open " + group->path_ + "/cgroup.procs");
   return group;
@@ -155,14 +153,17 @@ Result<std::unique_ptr<MemoryGroup>> MemoryGroup::make(const std::string& folder
 
 MemoryGroup::~MemoryGroup() { remove_group(folder_, path_); }
 
-Status MemoryGroup::set_bounding(bool yes) {
-  if (yes == is_bounding_) return ok();
+Status MemoryGroup::bound() {
   const Turn turn(folder_);
-  if (auto status = switch_memory(folder_, yes); !status) return status;
-  is_bounding_ = yes;
-  if (!yes) return ok();
+  if (auto status = switch_memory(folder_, true); !status) return status;
   (void)put(path_ + "/memory.swap.max", "0");  // not where the kernel counts no swap
+  (void)put(path_ + "/memory.oom.group", "1");
   return put(path_ + "/memory.max", std::to_string(bytes_));
+}
+
+Status MemoryGroup::lift() {
+  const Turn turn(folder_);
+  return switch_memory(folder_, false);
 }
 
 std::uint64_t MemoryGroup::oom_kills() const { return OomKills(path_ + "/memory.events").count(); }

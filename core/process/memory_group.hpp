@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/base/result.hpp"
 #include "core/base/unique_fd.hpp"
@@ -14,6 +15,8 @@
 /// main process into the unit's cgroup itself) must find no controller switched on there: it is on only while
 /// a bounded job runs beneath a daemon.
 namespace tine {
+
+inline constexpr std::string_view own_leaf = "/tined";
 
 /// Moves this process, and the `tined --init` above it, a level down. Gives the folder for the jobs' groups.
 /// Errors: why there is none; nothing was moved then.
@@ -35,8 +38,11 @@ class MemoryGroup {
 
   /// Who writes "0" to it is inside: cgroup.procs.
   int entrance() const { return entrance_.get(); }
-  /// The bound holds, or not: then a new daemon can be put beside the group. Errors: errno of the writes.
-  Status set_bounding(bool yes);
+  /// The bound holds from now on, also where another's lift() took it: what the job has by then is not
+  /// counted. Errors: errno of the writes.
+  Status bound();
+  /// It holds for no group of the folder: then a new daemon can be put there. Errors: errno of the write.
+  Status lift();
   /// Its processes that the kernel killed for want of memory.
   std::uint64_t oom_kills() const;
 
@@ -46,7 +52,6 @@ class MemoryGroup {
   std::string folder_, path_;
   std::uint64_t bytes_;
   UniqueFd entrance_;
-  bool is_bounding_ = false;
 };
 
 }  // namespace tine

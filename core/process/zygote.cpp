@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -92,8 +93,13 @@ class Zygote {
   /// Each worker forks with a copy of it, not started yet.
   Status add_co_process(const CoProcessSpec& function) {
     std::vector<std::string> environment;
+    // The service manager's are tined's alone: who has NOTIFY_SOCKET speaks for it.
+    constexpr std::string_view not_theirs[] = {"TINE_", "NOTIFY_SOCKET=", "WATCHDOG_",
+                                               "INVOCATION_ID=", "JOURNAL_STREAM="};
     for (char** entry = environ; *entry; ++entry)
-      if (!std::string_view(*entry).starts_with("TINE_")) environment.emplace_back(*entry);
+      if (std::none_of(std::begin(not_theirs), std::end(not_theirs),
+                       [&](std::string_view prefix) { return std::string_view(*entry).starts_with(prefix); }))
+        environment.emplace_back(*entry);
     environment.push_back("TINE_SOCKET=" + setup_.socket_path);
     environment.push_back("TINE_AUTOSTART=0");
     environment.push_back("TINE_FUNCTION=" + function.name);

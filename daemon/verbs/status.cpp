@@ -60,6 +60,7 @@ Answer status(Call& call) {
                       {"uptime_s", static_cast<double>(now_micros() - services.started) / 1e6},
                       {"socket", services.socket_path},
                       {"state_dir", services.state_dir},
+                      {"supervised", services.is_supervised},
                       {"max_memory_by", services.memory_groups ? "cgroup" : "rlimit"},
                       {"max_memory_why", services.memory_groups ? *services.memory_groups
                                                                 : services.memory_groups.error().message()}};

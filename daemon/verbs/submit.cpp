@@ -61,6 +61,7 @@ Answer follow(Call& call, JobId id, bool has_caller) {
   // The caller's death ends the job; one that runs hears it from the pipe, whether a daemon lives or not.
   if (has_caller)
     call.channel.on_close([&services, id] {
+      if (services.is_ending) return;  // the caller waits for the next daemon
       const LiveJob* job = services.jobs.find(id);
       const bool over_pipe = job && job->phase == LiveJob::Phase::running;
       if (job && !over_pipe) services.jobs.cancel(id, {}, [](Status) {});

@@ -110,6 +110,60 @@ TEST_CASE("shutdown --leave-jobs and SIGQUIT: the next start adopts the running 
   CHECK(daemon.wait(id)["exit_code"] == 7);
 }
 
+TEST_CASE("run: one that waits in line when tined is replaced runs beneath the next") {
+  for (const bool drains : {false, true}) {
+    TestDaemon daemon({.config = R"({"pools": [{"name": "default", "size": 1}]})"});
+    daemon.submit({"--shell", "until test -e go; do sleep 0.01; done", "-w", daemon.folder()});
+    auto run = daemon.tine_running({"run", "--shell", "echo ran; exit 9"});
+    REQUIRE(eventually([&] { return daemon.status()["jobs"]["queued"] == 1; }));
+    if (drains) daemon.sh("touch go");
+
+    CHECK(::kill(daemon.pid(), drains ? SIGTERM : SIGQUIT) == 0);
+    REQUIRE(eventually([&] { return daemon.has_died(); }));
+    daemon.start();
+    daemon.sh("touch go");
+
+    const auto ended = run.wait();
+    CHECK(ended.exit_status == 9);
+    CHECK(ended.out == "ran\n");
+  }
+}
+
+TEST_CASE("a service's daemon takes over from one that a client started, and its jobs run on") {
+  TestDaemon daemon(without_a_daemon());
+  const auto id =
+      daemon.submit({"-w", daemon.folder(), "--shell", "until test -e go; do sleep 0.01; done; exit 4"});
+  REQUIRE(eventually([&] { return daemon.record(id)["state"] == "running"; }));
+  const auto before = daemon.status()["daemon"];
+  CHECK(before["supervised"] == false);
+  CHECK(daemon.sh("cat /proc/" + before["pid"].dump() + "/comm").out == "tined\n");
+
+  auto service = daemon.sh_running("NOTIFY_SOCKET=$dir/notify exec \"$tined\"");
+  REQUIRE(eventually([&] {
+    const auto answer = daemon.tine({"--no-autostart", "status", "--json"});
+    return answer.exit_status == 0 && Json::parse(answer.out)["daemon"]["supervised"] == true;
+  }));
+  CHECK(daemon.record(id)["state"] == "running");
+  CHECK(daemon.sh("NOTIFY_SOCKET=$dir/notify \"$tined\"").exit_status == 100);  // another service's
+  CHECK(daemon.sh("\"$tined\"").exit_status == 100);
+
+  daemon.sh("touch go");
+  CHECK(daemon.wait(id)["exit_code"] == 4);
+  CHECK(daemon.tine({"shutdown"}).exit_status == 0);
+  CHECK(service.wait().exit_status == 0);
+}
+
+TEST_CASE("log: the journal gets levels and no time, a file that is no journal the time") {
+  TestDaemon daemon(without_a_daemon());
+  const auto started = daemon.sh(R"sh(
+exec 2>journal; JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) "$tined" --log-level debug & pid=$!
+until "$tine" ping >/dev/null 2>&1; do sleep 0.01; done
+kill "$pid"; wait "$pid")sh");
+  CHECK(started.exit_status == 0);
+  CHECK(daemon.sh("grep -c '^<6>SIGTERM: ending$' journal").out == "1\n");
+  CHECK(daemon.sh("grep -vc '^<[3-7]>' journal").out == "0\n");
+}
+
 TEST_CASE("shutdown: waits for the running job and keeps the queued ones") {
   TestDaemon daemon({R"({"pools": [{"name": "default", "size": 1}]})"});
   const auto running = daemon.submit({"-w", daemon.folder(), "--shell", until_gate});

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,12 @@
 
 /// From a request to stored jobs.
 namespace tine {
+namespace {
+
+/// A request of so many jobs takes some MiB, and a pass over the heap some milliseconds.
+constexpr std::size_t trimmed_after_jobs = 4096;
+
+}  // namespace
 
 /// One request on its way to the disk. `specs`, `bytes`, `ids`, `is_new` and `intended` go side by side, one
 /// a job.
@@ -276,6 +283,9 @@ void Jobs::store_batch(const std::shared_ptr<Batch>& batch, Submitted done) {
                   for (const JobId id : batch->replaced) cancel(id, {}, [](Status) {});
                   done(batch->ids);
                   failpoint("job.id_printed");
+                  // When all that the request took is free again, malloc keeps it: between what stays it has
+                  // holes.
+                  if (batch->ids.size() >= trimmed_after_jobs) asio::post(loop_, [] { ::malloc_trim(0); });
                 });
 }
 

@@ -52,10 +52,10 @@ T park_for(const std::function<void(std::function<void(T)>)>& begin) {
   return std::move(*result);
 }
 
-/// Parks until `work` is done in the store (reads included).
-inline Status ask_store(Store& store, Store::Work work) {
+/// Parks until `look` has read in the store.
+inline Status ask_store(Store& store, Store::Work look) {
   return park_for<Status>(
-      [&](std::function<void(Status)> done) { store.submit(std::move(work), std::move(done)); });
+      [&](std::function<void(Status)> done) { store.read(std::move(look), std::move(done)); });
 }
 
 }  // namespace tine

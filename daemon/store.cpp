@@ -130,21 +130,66 @@ void Store::submit(Work work, Done done, Haste haste) {
   knock_.notify_one();
 }
 
-std::vector<Store::Item> Store::next_group(Clock::time_point committed_at) {
+void Store::read(Work look, Done done) {
+  {
+    const std::lock_guard lock(door_);
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    // Who has asked for a change first sees it: in its group, which is on its way.
+    auto& line = hurries_ ? waiting_ : looks_;
+    line.push_back({std::move(look), std::move(done), Haste::now});
+    if (hurries_ || looks_.size() > 1) return;
+  }
+  knock_.notify_one();
+}
+
+Store::Turn Store::next(Clock::time_point committed_at) {
+  const auto patient_until = committed_at + group_interval;
   std::unique_lock lock(door_);
-  knock_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-  knock_.wait_until(lock, committed_at + group_interval,
-                    [this] { return stopping_ || hurries_ || waiting_.size() >= group_large; });
-  hurries_ = false;
-  return std::exchange(waiting_, {});
+  const auto is_due = [&] {
+    return stopping_ || hurries_ || waiting_.size() >= group_large ||
+           (!waiting_.empty() && Clock::now() >= patient_until);
+  };
+  while (looks_.empty() && !is_due())
+    waiting_.empty() ? knock_.wait(lock) : (void)knock_.wait_until(lock, patient_until);
+  Turn turn{std::exchange(looks_, {}), {}};
+  if (is_due()) {
+    hurries_ = false;
+    turn.group = std::exchange(waiting_, {});
+  }
+  return turn;
 }
 
 void Store::run() {
-  for (auto group = next_group({}); !group.empty(); group = next_group(Clock::now())) run_group(group);
+  Clock::time_point committed_at;
+  for (;;) {
+    Turn turn = next(committed_at);
+    if (turn.looks.empty() && turn.group.empty()) return;
+    run_looks(turn.looks);
+    if (turn.group.empty()) continue;
+    run_group(std::move(turn.group));
+    committed_at = Clock::now();
+  }
 }
 
-void Store::run_group(std::vector<Item>& group) {
-  std::vector<std::pair<Done, Status>> results;
+void Store::run_looks(std::vector<Item>& looks) {
+  Results results;
+  for (auto& item : looks) {
+    Status status = item.work(*table_);
+    results.emplace_back(std::move(item.done), std::move(status));
+  }
+  tell(std::move(results));
+}
+
+void Store::tell(Results results) {
+  if (results.empty()) return;
+  post_([results = std::make_shared<Results>(std::move(results))] {
+    for (auto& [done, status] : *results)
+      if (done) done(std::move(status));
+  });
+}
+
+void Store::run_group(std::vector<Item> group) {
+  Results results;
   results.reserve(group.size());
   Status whole = table_->begin();
   for (auto& item : group) {
@@ -176,10 +221,8 @@ void Store::run_group(std::vector<Item>& group) {
     acknowledge();
     step("store.acknowledged");
   }
-  post_([results = std::make_shared<decltype(results)>(std::move(results))] {
-    for (auto& [done, status] : *results)
-      if (done) done(std::move(status));
-  });
+  group.clear();  // what the work held, a batch of a hundred thousand jobs, goes before who waits goes on
+  tell(std::move(results));
 }
 
 }  // namespace tine

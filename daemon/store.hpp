@@ -41,6 +41,9 @@ class Store {
   /// group is on disk, in the order of the calls. An error of `work` undoes that work alone; an error of the
   /// commit is every member's error, and nothing of the group is kept.
   void submit(Work work, Done done, Haste haste = Haste::now);
+  /// `look` changes nothing: it comes after work that was hasty, makes no group itself, and overtakes work
+  /// that may wait.
+  void read(Work look, Done done);
   /// Before the loop runs: on the caller's thread, committed when it returns.
   Status now(const Work& work);
 
@@ -61,12 +64,19 @@ class Store {
     Done done;
     Haste haste;
   };
-  /// Sleeps until there is a group to commit, the last having been at `committed_at`. Empty: the store is
-  /// being closed.
-  std::vector<Item> next_group(Clock::time_point committed_at);
+  /// What is to be done next: looks, a group to commit, or both.
+  struct Turn {
+    std::vector<Item> looks, group;
+  };
+  /// Sleeps until there is something to do, the last commit having been at `committed_at`. Empty: the store
+  /// is being closed.
+  Turn next(Clock::time_point committed_at);
   Store(std::unique_ptr<JobTable> table, Post post);
   void run();
-  void run_group(std::vector<Item>& group);
+  void run_looks(std::vector<Item>& looks);
+  void run_group(std::vector<Item> group);
+  using Results = std::vector<std::pair<Done, Status>>;
+  void tell(Results results);
   void acknowledge();
   Status open_high_water(const std::string& state_dir);
 
@@ -74,6 +84,7 @@ class Store {
   Post post_;
   std::mutex door_;
   std::condition_variable knock_;
+  std::vector<Item> looks_;
   std::vector<Item> waiting_;
   bool hurries_ = false;  ///< one of these is awaited
   bool stopping_ = false;

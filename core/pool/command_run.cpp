@@ -145,8 +145,8 @@ void CommandRun::finish(Outcome& outcome) {
   }
   outcome.user_s = seconds(usage.ru_utime);
   outcome.system_s = seconds(usage.ru_stime);
-  group_.reset();
   outcome.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  group_.reset();
 }
 
 }  // namespace tine

@@ -37,7 +37,6 @@ class CommandRun {
   void pause(bool paused);
   /// Its group, if it has one: switched on and off as daemons come and go.
   MemoryGroup* group() { return group_.get(); }
-  /// After poll said that the caller's pipe is readable.
   /// The main process has ended (its pidfd is readable): reaps it, kills what is left of its tree, and
   /// judges.
   void finish(Outcome& outcome);

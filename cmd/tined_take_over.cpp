@@ -1,4 +1,4 @@
-#include "cmd/take_over.hpp"
+#include "cmd/tined_take_over.hpp"
 
 #include <poll.h>
 

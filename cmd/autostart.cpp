@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "core/pool/job_environment.hpp"
 #include "ipc/places.hpp"
 
 namespace tine::cmd {
@@ -64,8 +65,15 @@ int run_daemon_starter(const Invocation& invocation) {
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
 
+  // The daemon is nobody's service, whoever's we are in.
+  std::vector<char*> environment;
+  for (char** entry = environ; *entry; ++entry)
+    if (!is_of_service_manager(*entry)) environment.push_back(*entry);
+  environment.push_back(nullptr);
+
   pid_t pid = -1;
-  const int failure = ::posix_spawnp(&pid, program.c_str(), &actions, &attributes, argv.data(), environ);
+  const int failure =
+      ::posix_spawnp(&pid, program.c_str(), &actions, &attributes, argv.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (failure != 0) return -1;

@@ -90,7 +90,7 @@ int serve(const Options& options) {
   if (!state_dir) return fail(state_dir.error());
   auto socket = ipc::socket_path(options.socket, options.state_dir);
   if (!socket) return fail(socket.error());
-  const bool is_supervised = std::getenv("NOTIFY_SOCKET") != nullptr;
+  const bool is_supervised = std::getenv("NOTIFY_SOCKET") && options.ready_fd < 0;
   auto lock = take_state_dir(*state_dir);
   if (!lock && is_supervised && lock.error().code == Errc::already_running)
     lock = take_over(*state_dir, *socket, lock.error());
@@ -99,7 +99,7 @@ int serve(const Options& options) {
   start_log(options.log_level, options.log_format, options.ready_fd >= 0 ? *state_dir + "/tined.log" : "");
   DaemonOptions daemon{*state_dir, *socket, raise_open_files(),
                        [&] {
-                         notify_service_manager("READY=1");
+                         if (is_supervised) notify_service_manager("READY=1");
                          if (options.ready_fd >= 0) tell_ready(options.ready_fd);
                        },
                        is_supervised};

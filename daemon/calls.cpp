@@ -70,15 +70,16 @@ void CallSession::collect() {
     for (const auto slot : slots) answers.push_back({index_of_slot_[slot], ring_.take_answer(slot)});
     offered_ -= answers.size();
     on_answers_(std::move(answers));
+    if (*alive) pump();
     if (!*alive) return;
-    pump();
   }
 }
 
 void CallSession::go_on() {
+  const auto alive = alive_;
   paused_ = false;
   pump();
-  if (wants_workers()) want_();
+  if (*alive && wants_workers()) want_();
 }
 
 void CallSession::pump() {
@@ -87,9 +88,11 @@ void CallSession::pump() {
         {waiting_.front().deadline_ns, first_call_id + (id_ << 40) + next_, waiting_.front().text},
         Notice::reader);
     if (!slot) {
-      // No memory for the arguments: this one call is answered with that.
-      on_answers_({{next_++, {AnswerKind::died, slot.error().message()}}});
+      // No memory for the arguments: this one call is answered with that. Who hears it may end the session.
+      const auto alive = alive_;
       waiting_.pop_front();
+      on_answers_({{next_++, {AnswerKind::died, slot.error().message()}}});
+      if (!*alive) return;
       continue;
     }
     if (!*slot) return;

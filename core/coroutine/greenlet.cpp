@@ -192,7 +192,9 @@ Greenlet::~Greenlet() {
   core_->thrown = std::make_exception_ptr(GreenletExit());
   core_->context->enter();
   free_ended();
-  self.thrown = nullptr;  // what its destructors threw has nowhere to go
+  // What its destructors threw, and what it returned, has nowhere to go.
+  self.thrown = nullptr;
+  self.passed = nullptr;
 }
 
 }  // namespace tine

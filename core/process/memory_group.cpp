@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -31,11 +32,34 @@ Status switch_memory(const std::string& folder, bool on) {
   return put(folder + "/cgroup.subtree_control", on ? "+memory" : "-memory");
 }
 
-bool has_jobs(const std::string& folder) {
+constexpr std::string_view job_prefix = "job-";
+
+/// Names of the cgroups right below one.
+std::vector<std::string> groups_in(const std::string& folder) {
+  std::vector<std::string> names;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-    if (entry.path().filename().native().starts_with("job-")) return true;
-  return false;
+    if (entry.is_directory(ignored)) names.push_back(entry.path().filename());
+  return names;
+}
+
+bool is_job(const std::string& name) { return name.starts_with(job_prefix); }
+
+bool has_jobs(const std::string& folder) {
+  const auto groups = groups_in(folder);
+  return std::any_of(groups.begin(), groups.end(), is_job);
+}
+
+/// With those that a job made below its own.
+void remove_tree_of(const std::string& path) {
+  for (const auto& name : groups_in(path)) remove_tree_of(path + "/" + name);
+  ::rmdir(path.c_str());
+}
+
+Status set_bound(const std::string& path) {
+  (void)put(path + "/memory.swap.max", "0");  // not where the kernel counts no swap
+  (void)put(path + "/memory.oom.group", "1");
+  return put(path + "/memory.max", path.substr(path.rfind('.') + 1));
 }
 
 /// One at a time switches the controller of a folder, or makes and removes a group for which it is on.
@@ -52,7 +76,7 @@ class Turn {
 
 void remove_group(const std::string& folder, const std::string& path) {
   const Turn turn(folder);
-  ::rmdir(path.c_str());
+  remove_tree_of(path);
   if (!has_jobs(folder)) (void)switch_memory(folder, false);
 }
 
@@ -113,8 +137,13 @@ Result<std::string> claim_memory_groups() {
     return make_error(Errc::absent, folder + " has no memory controller");
   for (const char* file : {"", "/cgroup.procs", "/cgroup.subtree_control"})
     if (::access((folder + file).c_str(), W_OK) < 0) return errno_error("write " + folder + file);
-  // Only the root of all, which has no type, may have both processes and controllers.
-  const bool must_move = !is_below && ::access((folder + "/cgroup.type").c_str(), F_OK) == 0;
+  if (::access((folder + "/cgroup.type").c_str(), F_OK) < 0)
+    return make_error(Errc::not_permitted, folder + " is the machine's own, not tined's");
+  for (const auto& name : groups_in(folder))
+    if (!is_job(name) && "/" + name != own_leaf &&
+        name != ".control")  // systemd's, for ExecStop and the like
+      return make_error(Errc::not_permitted, folder + "/" + name + " is not tined's");
+  const bool must_move = !is_below;
   if (must_move)
     if (auto status = move_down(folder); !status) return status.error();
   const Turn turn(folder);
@@ -123,18 +152,18 @@ Result<std::string> claim_memory_groups() {
     if (must_move) (void)move(processes_in(leaf), leaf, folder);
     return status.error();
   }
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-    if (entry.path().filename().native().starts_with("job-")) ::rmdir(entry.path().c_str());
+  for (const auto& name : groups_in(folder))
+    if (is_job(name)) remove_tree_of(folder + "/" + name);  // those without processes
   if (!has_jobs(folder)) (void)switch_memory(folder, false);
   return folder;
 }
 
 void remove_memory_group(const std::string& folder, const std::string& key) {
-  const std::string path = folder + "/job-" + key;
-  if (::access(path.c_str(), F_OK) < 0) return;
-  (void)put(path + "/cgroup.kill", "1");  // whatever it did to its environment and session
-  remove_group(folder, path);
+  for (const auto& name : groups_in(folder)) {
+    if (!name.starts_with(std::string(job_prefix) + key + ".")) continue;
+    (void)put(folder + "/" + name + "/cgroup.kill", "1");  // whatever it did to its environment and session
+    remove_group(folder, folder + "/" + name);
+  }
 }
 
 Result<std::unique_ptr<MemoryGroup>> MemoryGroup::make(const std::string& folder, const std::string& key,
@@ -156,9 +185,9 @@ MemoryGroup::~MemoryGroup() { remove_group(folder_, path_); }
 Status MemoryGroup::bound() {
   const Turn turn(folder_);
   if (auto status = switch_memory(folder_, true); !status) return status;
-  (void)put(path_ + "/memory.swap.max", "0");  // not where the kernel counts no swap
-  (void)put(path_ + "/memory.oom.group", "1");
-  return put(path_ + "/memory.max", std::to_string(bytes_));
+  for (const auto& name : groups_in(folder_))
+    if (is_job(name)) (void)set_bound(folder_ + "/" + name);
+  return set_bound(path_);
 }
 
 Status MemoryGroup::lift() {

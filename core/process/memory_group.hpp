@@ -10,13 +10,14 @@
 /// Bounds on the memory of whole jobs: cgroups v2 below tined's own, where that is writable, has the memory
 /// controller, and nobody else's processes in it.
 ///
-/// A cgroup that has processes can bound none below it, so tined lives in `tined` below its own, and each
-/// bounded job in `job-KEY` beside that. For the same reason whoever starts tined again (systemd puts a new
-/// main process into the unit's cgroup itself) must find no controller switched on there: it is on only while
-/// a bounded job runs beneath a daemon.
+/// A cgroup that has processes can bound none below it, so tined lives in a leaf below its own, and each
+/// bounded job in `job-KEY.BYTES` beside that. For the same reason whoever starts tined again (systemd puts a
+/// new main process into the unit's cgroup itself) must find no controller switched on there: it is on only
+/// while a bounded job runs beneath a daemon.
 namespace tine {
 
-inline constexpr std::string_view own_leaf = "/tined";
+/// Below the cgroup that tined was put into. A name that nobody else gives one.
+inline constexpr std::string_view own_leaf = "/tined-itself";
 
 /// Moves this process, and the `tined --init` above it, a level down. Gives the folder for the jobs' groups.
 /// Errors: why there is none; nothing was moved then.
@@ -47,10 +48,9 @@ class MemoryGroup {
   std::uint64_t oom_kills() const;
 
  private:
-  MemoryGroup(std::string folder, std::string key, std::uint64_t bytes)
-      : folder_(std::move(folder)), path_(folder_ + "/job-" + std::move(key)), bytes_(bytes) {}
+  MemoryGroup(std::string folder, const std::string& key, std::uint64_t bytes)
+      : folder_(std::move(folder)), path_(folder_ + "/job-" + key + "." + std::to_string(bytes)) {}
   std::string folder_, path_;
-  std::uint64_t bytes_;
   UniqueFd entrance_;
 };
 

@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -22,6 +21,7 @@
 #include "core/pool/daemon_link.hpp"
 #include "core/pool/functions.hpp"
 #include "core/pool/http_get.hpp"
+#include "core/pool/job_environment.hpp"
 #include "core/pool/module_loader.hpp"
 #include "core/pool/worker_loop.hpp"
 #include "core/process/huge_pages.hpp"
@@ -93,12 +93,8 @@ class Zygote {
   /// Each worker forks with a copy of it, not started yet.
   Status add_co_process(const CoProcessSpec& function) {
     std::vector<std::string> environment;
-    // The service manager's are tined's alone: who has NOTIFY_SOCKET speaks for it.
-    constexpr std::string_view not_theirs[] = {"TINE_", "NOTIFY_SOCKET=", "WATCHDOG_",
-                                               "INVOCATION_ID=", "JOURNAL_STREAM="};
     for (char** entry = environ; *entry; ++entry)
-      if (std::none_of(std::begin(not_theirs), std::end(not_theirs),
-                       [&](std::string_view prefix) { return std::string_view(*entry).starts_with(prefix); }))
+      if (!std::string_view(*entry).starts_with("TINE_") && !is_of_service_manager(*entry))
         environment.emplace_back(*entry);
     environment.push_back("TINE_SOCKET=" + setup_.socket_path);
     environment.push_back("TINE_AUTOSTART=0");

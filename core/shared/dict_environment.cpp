@@ -1,7 +1,6 @@
 #include "core/shared/dict_environment.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,7 +42,8 @@ Registry& registry() {
 /// New bytes at the end. Never of a part in use: where the file system has no fallocate, glibc writes zeros
 /// there.
 Status extend(int fd, std::uint64_t from, std::uint64_t to, const std::string& path) {
-  const int code = ::posix_fallocate(fd, static_cast<off_t>(from), static_cast<off_t>(to - from));
+  int code = EINTR;
+  while (code == EINTR) code = ::posix_fallocate(fd, static_cast<off_t>(from), static_cast<off_t>(to - from));
   if (code == 0) return ok();
   errno = code;
   return creation_error(errno_error("reserve " + path));
@@ -57,26 +57,35 @@ Status reserve_file(const std::string& path, std::uint64_t bytes) {
 
 /// A copy of the file may have holes, whose first touch on a full disk is a SIGBUS.
 Status fill_holes(int fd, std::uint64_t bytes, const std::string& path) {
-  if (::fallocate(fd, 0, 0, static_cast<off_t>(bytes)) == 0 || errno == EOPNOTSUPP) return ok();
+  int code = 0;
+  while ((code = ::fallocate(fd, 0, 0, static_cast<off_t>(bytes))) < 0 && errno == EINTR) {
+  }
+  if (code == 0 || errno == EOPNOTSUPP) return ok();
   return creation_error(errno_error("reserve " + path));
 }
 
-/// While it lives no other process changes the file's size.
+/// While it lives no other process changes the size of the file that `fd`, the caller's, has open. No flock,
+/// which a child would hold on that another thread forks meanwhile.
 class SizeTurn {
  public:
-  explicit SizeTurn(const std::string& file) : fd_(::open(file.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC)) {
-    while (fd_ && ::flock(fd_.get(), LOCK_EX) < 0 && errno == EINTR) {
-    }
-  }
-  int fd() const { return fd_.get(); }
+  explicit SizeTurn(int fd) : fd_(fd) { set(F_WRLCK); }
+  ~SizeTurn() { set(F_UNLCK); }
+  SizeTurn(const SizeTurn&) = delete;
+  SizeTurn& operator=(const SizeTurn&) = delete;
   /// 0: there is none.
   std::uint64_t size() const {
     struct stat info {};
-    return fd_ && ::fstat(fd_.get(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+    return ::fstat(fd_, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
   }
 
  private:
-  UniqueFd fd_;
+  void set(short type) const {
+    struct flock whole {};
+    whole.l_type = type;
+    while (fd_ >= 0 && ::fcntl(fd_, F_SETLKW, &whole) < 0 && errno == EINTR) {
+    }
+  }
+  int fd_;
 };
 
 }  // namespace
@@ -125,10 +134,11 @@ Status DictEnvironment::start() {
   if (const int code = ::mdb_env_create(&environment_)) return error("open", code);
   ::mdb_env_set_maxreaders(environment_, readers_max);
   {
-    const SizeTurn turn(file_);
+    const UniqueFd file(::open(file_.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+    const SizeTurn turn(file.get());
     const bool is_new = turn.size() == 0;
     const std::uint64_t size = std::max(map_bytes_at_first, turn.size());
-    if (auto filled = is_new ? ok() : fill_holes(turn.fd(), size, file_); !filled) return filled;
+    if (auto filled = is_new ? ok() : fill_holes(file.get(), size, file_); !filled) return filled;
     ::mdb_env_set_mapsize(environment_, size);
     // The first pages of a new one are written, not mapped: a full disk is an error.
     if (const int code =
@@ -197,17 +207,24 @@ int DictEnvironment::clear_dead_readers() {
   return dead;
 }
 
+/// Of the file itself, which may have lost its name.
+int DictEnvironment::descriptor() const {
+  int fd = -1;
+  ::mdb_env_get_fd(environment_, &fd);
+  return fd;
+}
+
 /// Another process let it grow.
 Status DictEnvironment::follow_growth() {
   const std::unique_lock guard(map_);
-  const SizeTurn turn(file_);
+  const SizeTurn turn(descriptor());
   const int code = ::mdb_env_set_mapsize(environment_, turn.size());
   return code ? Status(error("grow", code)) : ok();
 }
 
 Status DictEnvironment::grow() {
   const std::unique_lock guard(map_);
-  const SizeTurn turn(file_);
+  const SizeTurn turn(descriptor());
   MDB_envinfo info{};
   ::mdb_env_info(environment_, &info);
   const std::uint64_t there = turn.size();
@@ -215,7 +232,7 @@ Status DictEnvironment::grow() {
   // Unless another process has reserved more already.
   if (there <= info.me_mapsize) {
     wanted = std::max<std::uint64_t>(info.me_mapsize * 2, map_bytes_at_first);
-    const auto take = [&] { return extend(turn.fd(), there, wanted, file_); };
+    const auto take = [&] { return extend(descriptor(), there, wanted, file_); };
     const auto taken = budget_ ? budget_->within_budget(wanted - there, take) : take();
     if (!taken) return taken;
   }

@@ -88,6 +88,7 @@ class DictEnvironment {
   }
   /// What a write needs that ended with `code`, before it is tried again.
   Status make_room(int code);
+  int descriptor() const;
   Status follow_growth();
   Status grow();
   Error error(const char* what, int code) const;

@@ -46,7 +46,7 @@ Answer events(Call& call) {
   std::uint64_t after = *since;
   for (bool is_first = true;; is_first = false) {
     std::vector<JobTable::Event> page;
-    auto status = ask_store(call.services.store, [&](JobTable& table) -> Status {
+    const auto look = [&](JobTable& table) -> Status {
       const auto oldest = table.oldest_event();
       if (is_first && is_asked && oldest > after + 1)
         return make_error(Errc::absent, "since: the events after " + std::to_string(after) +
@@ -55,6 +55,11 @@ Answer events(Call& call) {
       if (!found) return found.error();
       page = std::move(*found);
       return ok();
+    };
+    // At first with what waits for company: the asker may know of it already.
+    const auto status = park_for<Status>([&](std::function<void(Status)> done) {
+      Store& store = call.services.store;
+      is_first ? store.submit(look, std::move(done)) : store.read(look, std::move(done));
     });
     if (!status) return status.error();
     for (const auto& event : page) {

@@ -70,7 +70,7 @@ mkdir "$top/tine-$$" && echo "$top/tine-$$" >group && echo $$ >"$top/tine-$$/cgr
   const auto together =
       daemon.wait(daemon.submit({"--max-memory", "60M", "--shell", child + child + child + "wait"}));
   CHECK(together["reason"] == "oom");
-  CHECK(groups() == "tined/\n");
+  CHECK(groups() == "tined-itself/\n");
 
   // The bound stands aside for a daemon that is put where the old one was, and comes back beneath it.
   const auto id = daemon.submit({"--max-memory", "60M", "--", "sleep", "60"});
@@ -84,11 +84,11 @@ mkdir "$top/tine-$$" && echo "$top/tine-$$" >group && echo $$ >"$top/tine-$$/cgr
   CHECK(eventually([&] { return bound() == "62914560\n"; }));
   daemon.sh("kill -9 " + daemon.record(id)["worker"]["pid"].dump());
   CHECK(daemon.wait(id)["state"] == "lost");
-  CHECK(eventually([&] { return groups() == "tined/\n"; }));
+  CHECK(eventually([&] { return groups() == "tined-itself/\n"; }));
 
   CHECK(daemon.tine({"shutdown", "--now"}).exit_status == 0);
-  CHECK(
-      eventually([&] { return daemon.sh("rmdir '" + group + "/tined' '" + group + "'").exit_status == 0; }));
+  CHECK(eventually(
+      [&] { return daemon.sh("rmdir '" + group + "/tined-itself' '" + group + "'").exit_status == 0; }));
 }
 
 TEST_CASE("max-memory: who bounds it is told, with the reason") {

@@ -171,3 +171,28 @@ TEST_CASE("greenlet: a chain of a hundred thousand switches keeps its place") {
   for (int i = 0; i < 100'000; ++i) last = counter.switch_to();
   CHECK(last == 100'000);
 }
+
+TEST_CASE("greenlet: what a destroyed one returns reaches nobody") {
+  const auto stubborn = [] {
+    try {
+      tine::current_greenlet().parent().switch_to();
+    } catch (const tine::GreenletExit&) {
+    }
+    return 5;
+  };
+  tine::Greenlet other([] { return tine::Json(); });
+  {
+    tine::Greenlet destroyed(stubborn);
+    destroyed.switch_to();
+  }
+  CHECK(other.switch_to().is_null());
+  tine::Greenlet destroyer([&] {
+    {
+      tine::Greenlet destroyed(stubborn);
+      destroyed.switch_to();
+    }
+    return tine::current_greenlet().parent().switch_to();
+  });
+  destroyer.switch_to();
+  CHECK(destroyer.switch_to(7) == 7);
+}

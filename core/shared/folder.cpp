@@ -93,14 +93,18 @@ Result<std::string> Folder::path(Kind kind, const std::string& name) const {
   return path_ + "/" + encoded + suffix(kind);
 }
 
-Result<UniqueFd> Folder::lock() const {
+Folder::Hold::~Hold() {
+  if (fd) ::flock(fd.get(), LOCK_UN);
+}
+
+Result<Folder::Hold> Folder::lock() const {
   const auto place = path_ + "/.lock";
   UniqueFd fd(::open(place.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return creation_error(errno_error("open " + place));
   while (::flock(fd.get(), LOCK_EX) < 0) {
     if (errno != EINTR) return errno_error("lock " + place);
   }
-  return fd;
+  return Hold(std::move(fd));
 }
 
 Status Folder::drop_if_stale(Kind kind, const std::string& place) const {

@@ -47,7 +47,14 @@ class Folder {
 
  private:
   explicit Folder(std::string path) : path_(std::move(path)) {}
-  Result<UniqueFd> lock() const;
+  /// Let go explicitly: a child that another thread forked meanwhile has the descriptor as well.
+  struct Hold {
+    explicit Hold(UniqueFd file) : fd(std::move(file)) {}
+    Hold(Hold&&) noexcept = default;
+    ~Hold();
+    UniqueFd fd;
+  };
+  Result<Hold> lock() const;
   Status drop_if_stale(Kind kind, const std::string& path) const;
   std::string path_;
 };

@@ -222,3 +222,37 @@ TEST_CASE("Client: a wait outlives the daemon") {
 
   waiter.join();
 }
+
+TEST_CASE("call: a connection may end with the call whose arguments find no room") {
+  TestDaemon daemon(without_a_daemon());
+  REQUIRE(daemon.sh("prlimit --fsize=8388608 \"$tined\" --workers 1 -d").exit_status == 0);
+  // The memory for arguments fills up; then calls that nobody waits for any more keep every place until the
+  // sleep is over, and one call waits for a place.
+  const auto said = daemon.sh("python3 - \"$sock\"", R"py(
+import json, socket, sys
+tine = socket.socket(socket.AF_UNIX)
+tine.connect(sys.argv[1])
+lines = tine.makefile("rb")
+def call(function, args, **more):
+    params = {"function": function, "args": args, **more}
+    tine.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "call", "params": params}).encode() + b"\n")
+def answers(count):
+    while count:
+        answer = json.loads(lines.readline())
+        count -= "id" in answer
+    return answer
+for _ in range(3):
+    call("echo", ["x" * 4_000_000])
+answers(3)
+call("sleep", [2])
+for _ in range(255):
+    call("echo", [1], timeout=0.05)
+answers(255)
+call("echo", ["y" * 1000])
+tine.shutdown(socket.SHUT_WR)
+print(answers(2)["error"]["message"])
+print(lines.readline())
+)py");
+  CHECK(said.out == "WorkerDied: pass a value of 1009 bytes on: File too large\nb''\n");
+  CHECK(daemon.tine({"ping"}).exit_status == 0);
+}

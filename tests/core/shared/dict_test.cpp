@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -125,6 +127,29 @@ TEST_CASE("dict: many grow it at once, and who opens it meanwhile cuts nothing o
   CHECK(opener.wait() == 1000 + SIGKILL);
   CHECK(*named.dict.size() == 3 * each + 1);
   CHECK(named.dict.verify());
+}
+
+TEST_CASE("dict: children that are forked while another thread grows it keep nobody waiting") {
+  Named named;
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (int i = 0; i < 400; ++i) CHECK(named.dict.set(i, std::string(50'000, 'x')));
+    done = true;
+  });
+  std::vector<pid_t> children;
+  while (!done && children.size() < 200) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+    children.push_back(child);
+  }
+  CHECK(eventually([&] { return done.load(); }));
+  for (const pid_t child : children) ::kill(child, SIGKILL);
+  for (const pid_t child : children) ::waitpid(child, nullptr, 0);
+  writer.join();
+  CHECK(*named.dict.size() == 400);
 }
 
 TEST_CASE("dict: a writer killed while it grows leaves it whole") {

@@ -141,9 +141,11 @@ TEST_CASE("coroutine pool: map with --jobs runs no more than that at once") {
   auto mapping = daemon.tine_running({"map", "-g", "io", "-j", "3", "--fn", "sleep"}, lines(6, "0.3"));
 
   std::uint64_t most = 0;
-  while (!mapping.has_ended())
-    most = std::max(most, io_worker(daemon)["tasks_running"].get<std::uint64_t>() +
-                              io_worker(daemon)["tasks_waiting"].get<std::uint64_t>());
+  while (!mapping.has_ended()) {
+    const auto worker = io_worker(daemon);
+    most = std::max(most, worker["tasks_running"].get<std::uint64_t>() +
+                              worker["tasks_waiting"].get<std::uint64_t>());
+  }
 
   CHECK(mapping.wait().exit_status == 0);
   CHECK(most <= 3);

@@ -143,8 +143,8 @@ TEST_CASE("coroutine pool: map with --jobs runs no more than that at once") {
   std::uint64_t most = 0;
   while (!mapping.has_ended()) {
     const auto worker = io_worker(daemon);
-    most = std::max(most, worker["tasks_running"].get<std::uint64_t>() +
-                              worker["tasks_waiting"].get<std::uint64_t>());
+    most = std::max(
+        most, worker["tasks_running"].get<std::uint64_t>() + worker["tasks_waiting"].get<std::uint64_t>());
   }
 
   CHECK(mapping.wait().exit_status == 0);

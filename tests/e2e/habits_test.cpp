@@ -87,3 +87,21 @@ TEST_CASE("log: to stderr as JSON, and what jobs print is not in it") {
   for (const auto& line : lines)
     CHECK((line.contains("time") && line.contains("level") && line.contains("message")));
 }
+
+TEST_CASE("options: the long forms are the short ones") {
+  TestDaemon daemon;
+  const auto ran =
+      daemon.tine({"run", "--workdir", daemon.folder(), "--env", "A=b", "--shell", "echo $A; pwd"});
+  CHECK(ran.out == "b\n" + daemon.sh("pwd").out);
+  const auto id = daemon.submit({"--workdir", daemon.folder(), "--env", "A=b", "--shell",
+                                 "echo $A; seq 3; echo wrong >&2; touch done"});
+  CHECK(daemon.wait(id)["state"] == "succeeded");
+  CHECK(daemon.sh("test -e done").exit_status == 0);
+  CHECK(daemon.tine({"logs", "--lines", "2", id}).out == "2\n3\n");
+  CHECK(daemon.tine({"logs", "--stderr", id}).err == "wrong\n");
+  CHECK(daemon.tine({"logs", "--follow", id}).out == "b\n1\n2\n3\n");
+  auto following = daemon.tine_running({"events", "--follow", "--since", "0"});
+  CHECK(eventually([&] { return following.out_so_far().find("job.finished") != std::string::npos; }));
+  following.kill(SIGKILL);
+  following.wait();
+}

@@ -225,6 +225,11 @@ class WorkerLoop {
       fail_to_start(outcome, {126, "LimitRefused", "max_memory: " + status.error().message()});
       return record(order.kind, outcome);
     }
+    command.on_session_argument = &desk_.spool();
+    command.on_session = [](void* spool) {
+      const pid_t leader = ::getpid();
+      static_cast<Spool*>(spool)->set_session({leader, process_start_ticks(leader)});
+    };
     ExecFailure failure;
     auto spawned = spawn_command(command, failure);
     for (OutputPump& pump : pumps) pump.close_write_end();
@@ -233,7 +238,6 @@ class WorkerLoop {
       fail_to_start(outcome, failure);
       return record(order.kind, outcome);
     }
-    desk_.spool().set_session({spawned->pid, process_start_ticks(spawned->pid)});
     failpoint("worker.execd");
     auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), std::move(group),
                                             spec.timeout_s, spec.kill_after_s);

@@ -37,6 +37,8 @@ struct Launch {
   rlimit memory;
   int group;
   int nice;
+  void (*on_session)(void* argument);
+  void* on_session_argument;
   volatile Step failed_step = Step::none;
   volatile int failed_errno = 0;
 };
@@ -80,6 +82,7 @@ bool place_descriptors(Launch& launch) {
 /// In the child, until exec: only system calls, and only `launch` and the stack are written.
 [[noreturn]] void become(Launch& launch) {
   ::setsid();
+  if (launch.on_session) launch.on_session(launch.on_session_argument);
   if (launch.mortal_with != 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != launch.mortal_with) ::_exit(126);  // it died before the line above
@@ -180,6 +183,8 @@ Result<Spawned> spawn_command(const Command& command, ExecFailure& failure) {
       command.max_memory_bytes == ~std::uint64_t{0} ? RLIM_INFINITY : command.max_memory_bytes;
   launch.group = command.group;
   launch.nice = command.nice;
+  launch.on_session = command.on_session;
+  launch.on_session_argument = command.on_session_argument;
 
   const pid_t pid = launch_child(launch);
   if (pid < 0) return errno_error("fork");

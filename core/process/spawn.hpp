@@ -19,8 +19,13 @@ struct Command {
   /// Of private memory, in each process by itself: RLIMIT_DATA, which leaves alone who only reserves
   /// addresses.
   std::uint64_t max_memory_bytes = ~std::uint64_t{0};
-  int group = -1;                     ///< the cgroup.procs of the cgroup it runs in; -1: the caller's
-  int nice = 0;                       ///< on top of the caller's
+  int group = -1;  ///< the cgroup.procs of the cgroup it runs in; -1: the caller's
+  int nice = 0;    ///< on top of the caller's
+  /// Called in the new process when it leads its session, before it executes anything, so that whoever kills
+  /// the caller leaves no session that nobody knows. System calls and plain stores alone: it borrows the
+  /// caller's memory.
+  void (*on_session)(void* argument) = nullptr;
+  void* on_session_argument = nullptr;
   bool dies_with_parent = false;      ///< SIGKILL at the death of the calling thread
   std::uint64_t open_files_soft = 0;  ///< the soft limit of descriptors, 0: as it is
 };

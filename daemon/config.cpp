@@ -12,8 +12,8 @@
 #include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
-#include "core/base/text.hpp"
 #include "core/pool/functions.hpp"
+#include "core/process/own_cgroup.hpp"
 #include "ipc/codec.hpp"
 
 namespace tine {
@@ -209,20 +209,14 @@ double quota_in(const std::string& cgroup) {
   return quota > 0 && period > 0 ? quota / period : HUGE_VAL;
 }
 
-/// The least of this process's cgroup and those above it: /proc/self/cgroup has lines as "0::/a/b" (v2) and
-/// "2:cpu,cpuacct:/a/b" (v1). In a container the path may be the host's; then its own is the root that it
-/// sees.
+/// The least of this process's cgroup and those above it. In a container the path may be the host's; then its
+/// own is the root that it sees.
 double cgroup_quota() {
-  double least = std::min(quota_in("/sys/fs/cgroup"), quota_in("/sys/fs/cgroup/cpu"));
-  const auto own = read_file("/proc/self/cgroup");
-  for (const auto line : split(own ? std::string_view(*own) : std::string_view(), '\n')) {
-    const auto fields = split(line, ':');
-    if (fields.size() < 3) continue;
-    const auto controllers = split(fields[1], ',');
-    const bool is_v2 = fields[0] == "0";
-    if (!is_v2 && std::find(controllers.begin(), controllers.end(), "cpu") == controllers.end()) continue;
-    for (std::string path(line.substr(line.find('/'))); path.size() > 1; path.resize(path.rfind('/')))
-      least = std::min(least, quota_in((is_v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu") + path));
+  double least = HUGE_VAL;
+  for (const auto& [controller, place] : {std::pair("", "/sys/fs/cgroup"), {"cpu", "/sys/fs/cgroup/cpu"}}) {
+    least = std::min(least, quota_in(place));
+    for (auto path = own_cgroup(controller).value_or("/"); path.size() > 1; path.resize(path.rfind('/')))
+      least = std::min(least, quota_in(place + path));
   }
   return least;
 }

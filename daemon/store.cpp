@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "core/base/failpoint.hpp"
+#include "core/base/file.hpp"
 
 namespace tine {
 namespace {
@@ -63,7 +64,7 @@ Status Store::open_high_water(const std::string& state_dir) {
   const std::string path = state_dir + "/acknowledged";
   high_water_fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!high_water_fd_) return errno_error("open " + path);
-  if (const int error = ::posix_fallocate(high_water_fd_.get(), 0, high_water_bytes); error != 0)
+  if (const int error = reserve_range(high_water_fd_.get(), 0, high_water_bytes))
     return errno = error, errno_error("reserve " + path);
   void* memory =
       ::mmap(nullptr, high_water_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, high_water_fd_.get(), 0);

@@ -60,9 +60,9 @@ Status Channel::receive() {
   char buffer[64 * 1024];
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_max)];
   for (;;) {
-    if (std::exchange(is_drained_, false) && open_ && socket_.async_wait(Socket::wait_read, on_fiber))
-      return make_error(Errc::unavailable, "the conversation has ended");
-    if (!open_) return make_error(Errc::unavailable, "the conversation has ended");
+    const bool has_failed =
+        std::exchange(is_drained_, false) && open_ && socket_.async_wait(Socket::wait_read, on_fiber);
+    if (has_failed || !open_) return make_error(Errc::unavailable, "the conversation has ended");
     iovec part{buffer, sizeof buffer};
     msghdr message{};
     message.msg_iov = &part;

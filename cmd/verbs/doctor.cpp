@@ -69,12 +69,15 @@ Look look_at_daemon(const std::string& socket, bool& answers) {
   return look;
 }
 
+Result<ipc::Json> ask(const std::string& socket, const char* method, const ipc::Json& params) {
+  auto client = ipc::Client::connect(socket);
+  return client ? client->call(method, params) : client.error();
+}
+
 /// No trouble either way, but who bounds jobs wants to know which.
 Look look_at_memory_bounds(const std::string& socket) {
   Look look{"max_memory", "", "", ""};
-  auto client = ipc::Client::connect(socket);
-  const auto status =
-      client ? client->call("status", ipc::Json::object()) : Result<ipc::Json>(client.error());
+  const auto status = ask(socket, "status", ipc::Json::object());
   if (!status) {
     look.trouble = status.error().message();
     return look;
@@ -101,9 +104,7 @@ Look look_at_store(const std::string& state_dir, const std::string& socket, bool
                             std::string_view(head, sizeof head) != magic))
     look.trouble = "is no SQLite database";
   if (!daemon_answers || !look.trouble.empty()) return look;
-  auto client = ipc::Client::connect(socket);
-  const auto listed =
-      client ? client->call("list", ipc::Json{{"limit", 1}}) : Result<ipc::Json>(client.error());
+  const auto listed = ask(socket, "list", ipc::Json{{"limit", 1}});
   if (listed)
     look.good += ", the daemon reads it";
   else

@@ -48,6 +48,12 @@ Result<std::string> read_all(int fd) {
   }
 }
 
+int reserve_range(int fd, std::uint64_t from, std::uint64_t to) {
+  int code = EINTR;
+  while (code == EINTR) code = ::posix_fallocate(fd, static_cast<off_t>(from), static_cast<off_t>(to - from));
+  return code;
+}
+
 Result<std::string> read_file(const std::string& path) {
   auto fd = open_to_read(path);
   if (!fd) return fd.error();

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,9 @@ Result<std::string> read_file(const std::string& path);
 Result<std::string> read_tail(const std::string& path, std::size_t tail_bytes);
 Result<std::string> read_all(int fd);
 Status write_all(int fd, std::string_view bytes);
+/// Disk or memory for these bytes of a file, so that no store to them is a SIGBUS. 0, or errno. Not of a part
+/// in use: where the file system has no fallocate, glibc writes zeros there.
+int reserve_range(int fd, std::uint64_t from, std::uint64_t to);
 struct Pipe {
   UniqueFd read_end, write_end;
 };

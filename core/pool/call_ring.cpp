@@ -9,6 +9,7 @@
 #include <climits>
 
 #include "core/base/bytes.hpp"
+#include "core/base/file.hpp"
 #include "core/pool/wait_word.hpp"
 
 namespace tine {
@@ -75,7 +76,7 @@ Result<CallRing> CallRing::create(std::uint32_t workers) {
   UniqueFd fd(::memfd_create("tine-calls", MFD_CLOEXEC));
   if (!fd) return errno_error("make a call ring");
   // Allocated now: a full machine is an error here, and not a SIGBUS later.
-  if (const int code = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)); code != 0) {
+  if (const int code = reserve_range(fd.get(), 0, bytes)) {
     errno = code;
     return errno_error("make a call ring");
   }

@@ -123,8 +123,7 @@ Result<std::unique_ptr<Spool>> Spool::create(const std::string& state_dir, const
   };
   if (const int error = failpoint("spool.create")) return give_up(error);
   const std::size_t bytes = bytes_of(seat.tasks);
-  if (const int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)); error != 0)
-    return give_up(error);
+  if (const int error = reserve_range(fd.get(), 0, bytes)) return give_up(error);
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return give_up(errno);
   auto* layout = static_cast<Layout*>(memory);

@@ -15,6 +15,7 @@
 #include "core/base/file.hpp"
 #include "core/base/text.hpp"
 #include "core/process/oom_kills.hpp"
+#include "core/process/own_cgroup.hpp"
 
 namespace tine {
 namespace {
@@ -95,13 +96,6 @@ bool is_this_program(const std::string& pid) {
          theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }
 
-Result<std::string> own_group() {
-  const auto text = read_file("/proc/self/cgroup");
-  for (const auto line : split(text ? std::string_view(*text) : std::string_view(), '\n'))
-    if (line.starts_with("0::/")) return root + std::string(line == "0::/" ? "" : line.substr(3));
-  return make_error(Errc::absent, "there is no cgroup v2");
-}
-
 /// All of them, or none.
 Status move(const std::vector<std::string>& pids, const std::string& from, const std::string& to) {
   for (const auto& pid : pids) {
@@ -127,9 +121,9 @@ Status move_down(const std::string& folder) {
 }  // namespace
 
 Result<std::string> claim_memory_groups() {
-  auto own = own_group();
-  if (!own) return own.error();
-  std::string folder = std::move(*own);
+  const auto own = own_cgroup("");
+  if (!own) return make_error(Errc::absent, "there is no cgroup v2");
+  std::string folder = *own == "/" ? root : root + *own;
   const bool is_below = folder.ends_with(own_leaf);
   if (is_below) folder.resize(folder.size() - own_leaf.size());
   const auto controllers = read_file(folder + "/cgroup.controllers");
@@ -169,11 +163,7 @@ void remove_memory_group(const std::string& folder, const std::string& key) {
 Result<std::unique_ptr<MemoryGroup>> MemoryGroup::make(const std::string& folder, const std::string& key,
                                                        std::uint64_t bytes) {
   std::unique_ptr<MemoryGroup> group(new MemoryGroup(folder, key, bytes));
-  {
-    const Turn turn(folder);
-    if (::mkdir(group->path_.c_str(), 0755) < 0 && errno != EEXIST)
-      return errno_error("make " + group->path_);
-  }
+  if (::mkdir(group->path_.c_str(), 0755) < 0 && errno != EEXIST) return errno_error("make " + group->path_);
   if (auto status = group->bound(); !status) return status.error();
   group->entrance_.reset(::open((group->path_ + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
   if (!group->entrance_) return errno_error("open " + group->path_ + "/cgroup.procs");
@@ -186,7 +176,7 @@ Status MemoryGroup::bound() {
   const Turn turn(folder_);
   if (auto status = switch_memory(folder_, true); !status) return status;
   for (const auto& name : groups_in(folder_))
-    if (is_job(name)) (void)set_bound(folder_ + "/" + name);
+    if (is_job(name) && folder_ + "/" + name != path_) (void)set_bound(folder_ + "/" + name);
   return set_bound(path_);
 }
 

@@ -39,8 +39,8 @@ class MemoryGroup {
 
   /// Who writes "0" to it is inside: cgroup.procs.
   int entrance() const { return entrance_.get(); }
-  /// The bound holds from now on, also where another's lift() took it: what the job has by then is not
-  /// counted. Errors: errno of the writes.
+  /// The bounds of all groups of the folder hold from now on, whoever lifted them; what the jobs have by then
+  /// is not counted. Errors: errno of the writes, for its own.
   Status bound();
   /// It holds for no group of the folder: then a new daemon can be put there. Errors: errno of the write.
   Status lift();

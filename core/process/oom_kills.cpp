@@ -8,27 +8,22 @@
 #include <string_view>
 #include <vector>
 
-#include "core/base/file.hpp"
 #include "core/base/text.hpp"
 #include "core/process/memory_group.hpp"
+#include "core/process/own_cgroup.hpp"
 
 namespace tine {
 namespace {
 
-/// In the order in which they are asked. /proc/self/cgroup has lines as "0::/a/b" (v2) and "4:memory:/a/b"
-/// (v1); in a cgroup namespace the path is "/". tined's own leaf has a memory.events while a bounded job runs
-/// alone: the one above counts what is below, and is always there.
+/// In the order in which they are asked. tined's own leaf has a memory.events while a bounded job runs alone:
+/// the one above counts what is below, and is always there.
 std::vector<std::string> places() {
   std::vector<std::string> all;
-  const auto own = read_file("/proc/self/cgroup");
-  for (const auto line : split(own ? std::string_view(*own) : std::string_view(), '\n')) {
-    if (line.starts_with("0::")) {
-      std::string group = "/sys/fs/cgroup" + std::string(line.substr(3));
-      if (group.ends_with(own_leaf)) group.resize(group.size() - own_leaf.size());
-      all.push_back(group + "/memory.events");
-    }
-    if (const auto at = line.find(":memory:"); at != std::string_view::npos)
-      all.push_back("/sys/fs/cgroup/memory" + std::string(line.substr(at + 8)) + "/memory.oom_control");
+  if (const auto v1 = own_cgroup("memory"))
+    all.push_back("/sys/fs/cgroup/memory" + *v1 + "/memory.oom_control");
+  if (auto v2 = own_cgroup("")) {
+    if (v2->ends_with(own_leaf)) v2->resize(v2->size() - own_leaf.size());
+    all.push_back("/sys/fs/cgroup" + *v2 + "/memory.events");
   }
   all.push_back("/proc/vmstat");
   return all;

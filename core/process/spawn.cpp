@@ -79,7 +79,8 @@ bool place_descriptors(Launch& launch) {
   return true;
 }
 
-/// In the child, until exec: only system calls, and only `launch` and the stack are written.
+/// In the child, until exec: only system calls, and only `launch`, the stack and what on_session keeps are
+/// written.
 [[noreturn]] void become(Launch& launch) {
   ::setsid();
   if (launch.on_session) launch.on_session(launch.on_session_argument);
@@ -87,8 +88,6 @@ bool place_descriptors(Launch& launch) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != launch.mortal_with) ::_exit(126);  // it died before the line above
   }
-  const bool is_in_group = launch.group < 0 || ::write(launch.group, "0", 1) == 1;
-  const int group_errno = errno;
   const bool placed = place_descriptors(launch);
   ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
   ::umask(launch.umask);
@@ -98,12 +97,8 @@ bool place_descriptors(Launch& launch) {
     launch.failed_step = placed ? Step::workdir : Step::exec;
     ::_exit(126);
   }
-  if (!is_in_group) {
-    launch.failed_errno = group_errno;
-    launch.failed_step = Step::limits;
-    ::_exit(126);
-  }
-  if ((launch.memory.rlim_cur != RLIM_INFINITY && ::setrlimit(RLIMIT_DATA, &launch.memory) < 0) ||
+  if ((launch.group >= 0 && ::write(launch.group, "0", 1) < 0) ||
+      (launch.memory.rlim_cur != RLIM_INFINITY && ::setrlimit(RLIMIT_DATA, &launch.memory) < 0) ||
       (launch.nice != 0 &&
        ::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + launch.nice) < 0)) {
     launch.failed_errno = errno;

@@ -8,6 +8,8 @@
 #include <map>
 #include <new>
 
+#include "core/base/file.hpp"
+
 namespace tine::shared {
 namespace {
 
@@ -39,11 +41,9 @@ Registry& registry() {
   return *all;
 }
 
-/// New bytes at the end. Never of a part in use: where the file system has no fallocate, glibc writes zeros
-/// there.
+/// New bytes at the end.
 Status extend(int fd, std::uint64_t from, std::uint64_t to, const std::string& path) {
-  int code = EINTR;
-  while (code == EINTR) code = ::posix_fallocate(fd, static_cast<off_t>(from), static_cast<off_t>(to - from));
+  const int code = reserve_range(fd, from, to);
   if (code == 0) return ok();
   errno = code;
   return creation_error(errno_error("reserve " + path));

@@ -156,10 +156,7 @@ Segment::~Segment() {
 
 Status Segment::reserve(std::uint64_t from, std::uint64_t to) {
   // Not ftruncate: that succeeds on a full disk, and the first store is then a SIGBUS.
-  int code = 0;
-  do {
-    code = ::posix_fallocate(fd_.get(), static_cast<off_t>(from), static_cast<off_t>(to - from));
-  } while (code == EINTR);
+  const int code = reserve_range(fd_.get(), from, to);
   if (code == 0) return ok();
   errno = code;
   return creation_error(errno_error("reserve " + std::to_string(to - from) + " bytes for " + name()));

@@ -2,7 +2,7 @@
 # tine beside its limit and its peers, in interleaved rounds on this machine; only the ratios mean something.
 # run_bench.sh BUILD [--json FILE]
 set -eu
-build=$(cd "${1:?BUILD}" && pwd)
+. "$(dirname "$0")/frame.sh"
 shift
 json=
 case ${1:-} in
@@ -11,20 +11,16 @@ case ${1:-} in
   *) echo "run_bench.sh: '$1' is not known; allowed: --json FILE" >&2; exit 2 ;;
 esac
 tine=$build/tine
-bench=$build/tests/bench
-rounds=${TINE_BENCH_ROUNDS:-5}
 jobs=${TINE_BENCH_JOBS:-5000}
 submits=${TINE_BENCH_SUBMITS:-300}
 queued=${TINE_BENCH_QUEUED:-100000}
 
-folder=$(mktemp -d)
 # Copies, as an installation has: a file as the linker leaves it lies in the page cache in small pieces, each of
 # which costs a page fault at every start.
 mkdir "$folder/bin"
 cp "$tine" "$build/tined" "$bench/limit_submit" "$folder/bin"
 tine=$folder/bin/tine
 memory=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
-servers=
 unset TINE_JOB_ID
 export TINE_AUTOSTART=0 TINE_CONFIG="$folder/tined.json"
 place() { export TINE_STATE_DIR="$1/state" TINE_SOCKET="$1/state/tine.sock"; }
@@ -33,21 +29,12 @@ clean_up() {
     place "$one"
     "$tine" shutdown --now 2>/dev/null || true
   done
-  for pid in $servers; do kill "$pid" 2>/dev/null || true; done
   TS_SOCKET=$folder/tsp tsp -K >/dev/null 2>&1 || true
-  rm -rf "$folder" "$memory"
+  rm -rf "$memory"
+  stop
 }
 trap clean_up EXIT
-trap 'exit 130' INT TERM
 
-wait_for() { # COMMAND...
-  tries=0
-  until "$@" >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 400 ] || { echo "run_bench.sh: no answer from $*" >&2; exit 69; }
-    sleep 0.05
-  done
-}
 start_tined() { # FOLDER
   place "$1"
   "$folder/bin/tined" >"$1/log" 2>&1 &
@@ -55,7 +42,7 @@ start_tined() { # FOLDER
 }
 seconds() { "$bench/time_command" "$@"; }
 keep() { printf '%s\n' "$2" >>"$folder/$1.times"; }
-median() { sort -n "$folder/$1.times" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+median() { middle <"$folder/$1.times"; }
 has() { command -v "$1" >/dev/null; }
 
 results=
@@ -64,15 +51,15 @@ row() { # NAME VALUE GATE
   results="$results${results:+,}
   {\"name\": \"$1\", \"value\": $2, \"gate\": \"$3\"}"
 }
-ratio() { awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { printf "%.3f", a / b }'; }
+ratio() { divide "$(median "$1")" "$(median "$2")"; }
 
 printf '{"pools": [{"name": "default", "size": 2}, {"name": "line", "size": 1}], "keep_jobs": 1000000}\n' >"$folder/tined.json"
 start_tined "$folder"
 start_tined "$memory"
 "$folder/bin/limit_submit" serve "$folder/sync" "$folder/sync.log" sync &
-servers="$servers $!"
+pids="$pids $!"
 "$folder/bin/limit_submit" serve "$memory/nosync" "$memory/nosync.log" nosync &
-servers="$servers $!"
+pids="$pids $!"
 wait_for test -S "$folder/sync"
 wait_for test -S "$memory/nosync"
 i=0
@@ -142,9 +129,9 @@ start_tined "$folder"
 row "$queued queued: seconds to restart" "$(awk -v a="$(date +%s.%N)" -v b="$began" 'BEGIN { printf "%.3f", a - b }')" "<= 2"
 
 # The C++ Pool, calls, and shared state.
-"$(dirname "$0")/run_pool_bench.sh" "$build" >"$folder/pool"
-"$(dirname "$0")/run_call_bench.sh" "$build" >>"$folder/pool"
-"$(dirname "$0")/run_shared_bench.sh" "$build" >>"$folder/pool"
+"$here/run_pool_bench.sh" "$build" >"$folder/pool"
+"$here/run_call_bench.sh" "$build" >>"$folder/pool"
+"$here/run_shared_bench.sh" "$build" >>"$folder/pool"
 while IFS='|' read -r name value gate; do row "$name" "$value" "$gate"; done <"$folder/pool"
 
 if [ -n "$json" ]; then printf '[%s\n]\n' "$results" >"$json"; fi

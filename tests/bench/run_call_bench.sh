@@ -2,16 +2,8 @@
 # Calls through the daemon beside their limit and Python's Pool, in interleaved rounds; only the ratios mean something.
 # The times go to stderr, a line NAME|RATIO|GATE for each figure to stdout. run_call_bench.sh BUILD
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-build=$(cd "${1:?BUILD}" && pwd)
-bench=$build/tests/bench
-rounds=${TINE_BENCH_ROUNDS:-5}
-command -v python3 >/dev/null || { echo "run_call_bench.sh: no python3: calls are not compared" >&2; exit 0; }
-folder=$(mktemp -d)
-pids=
-stop() { for pid in $pids; do kill "$pid" 2>/dev/null && wait "$pid" || true; done; rm -rf "$folder"; }
-trap stop EXIT
-trap 'exit 130' INT TERM
+. "$(dirname "$0")/frame.sh"
+needs_python "calls are not compared"
 unset TINE_SOCKET TINE_STATE_DIR TINE_CONFIG TINE_JOB_ID
 
 start() { # NAME CONFIG [COMMAND THAT RUNS IT]
@@ -21,12 +13,7 @@ start() { # NAME CONFIG [COMMAND THAT RUNS IT]
   "$@" "$build/tined" --config "$folder/$name.json" --state-dir "$folder/$name" --log-level error \
     >"$folder/$name.log" 2>&1 &
   pids="$pids $!"
-  tries=0
-  until TINE_STATE_DIR=$folder/$name "$build/tine" ping >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    [ $tries -lt 400 ] || { cat "$folder/$name.log" >&2; exit 1; }
-    sleep 0.05
-  done
+  wait_for "$build/tine" --state-dir "$folder/$name" ping
 }
 module='"modules": ["'$bench/libpreload_module.so'"]'
 start one '{"pools": [{"name": "default", "size": 1}]}' taskset -c 0
@@ -47,8 +34,8 @@ replace() { # NAME COUNT: microseconds of a worker that dies and is replaced
   seq "$2" | TINE_STATE_DIR=$folder/$1 "$build/tine" map --fn crash >/dev/null 2>&1 || true
   awk -v us=$(($(ms) - from)) -v n="$2" 'BEGIN { print us / n }'
 }
-median() { sort -n "$folder/$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-ratio() { awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { printf "%.3f", a / b }'; }
+median() { middle <"$folder/$1"; }
+ratio() { divide "$(median "$1")" "$(median "$2")"; }
 
 round=0
 while [ "$round" -lt "$rounds" ]; do

@@ -2,32 +2,17 @@
 # Coroutines beside Boost.Context, Asio, greenlet and gevent, in interleaved rounds; only the ratios mean something.
 # run_coroutine_bench.sh BUILD. gevent's rows need the package python3-gevent.
 set -eu
-build=$(cd "${1:?BUILD}" && pwd)
-bench=$build/tests/bench/coroutine_bench
-gevent=$(cd "$(dirname "$0")" && pwd)/gevent_bench.py
-rounds=${TINE_BENCH_ROUNDS:-5}
+. "$(dirname "$0")/frame.sh"
+bench=$bench/coroutine_bench
+gevent=$here/gevent_bench.py
 urls=${TINE_BENCH_URLS:-1000}
 python=/usr/bin/python3
 has_gevent=
 if "$python" -c 'import gevent' 2>/dev/null; then has_gevent=1; fi
 
-folder=$(mktemp -d)
-server=
-clean_up() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
-  rm -rf "$folder"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
 "$bench" serve >"$folder/port" &
-server=$!
-tries=0
-until [ -s "$folder/port" ]; do
-  tries=$((tries + 1))
-  [ "$tries" -lt 200 ] || exit 69
-  sleep 0.05
-done
+pids=$!
+wait_for test -s "$folder/port"
 port=$(cat "$folder/port")
 
 round=0
@@ -44,9 +29,9 @@ while [ "$round" -lt "$rounds" ]; do
   fi
 done
 
-median() { awk -v c="$2" '{ print $c }' "$folder/$1" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+median() { awk -v c="$2" '{ print $c }' "$folder/$1" | middle; }
 row() { # NAME A B GATE
-  printf '%-66s %8s   %s\n' "$1" "$(awk -v a="$2" -v b="$3" 'BEGIN { printf "%.3f", a / b }')" "$4"
+  printf '%-66s %8s   %s\n' "$1" "$(divide "$2" "$3")" "$4"
 }
 bare=$(median switch 1)
 row "fiber switch: time against bare Boost.Context" "$(median switch 2)" "$bare" "<= 2"

@@ -2,19 +2,14 @@
 # tine's C++ Pool beside its limit and Python's, in interleaved rounds; only the ratios mean something. The times
 # go to stderr, a line NAME|RATIO|GATE for each figure to stdout. run_pool_bench.sh BUILD
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-bench=$(cd "${1:?BUILD}" && pwd)/tests/bench
-rounds=${TINE_BENCH_ROUNDS:-5}
-command -v python3 >/dev/null || { echo "run_pool_bench.sh: no python3: the pool is not compared" >&2; exit 0; }
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-trap 'exit 130' INT TERM
+. "$(dirname "$0")/frame.sh"
+needs_python "the pool is not compared"
 
 count() { # KIND
   case $1 in apply) echo 2000 ;; async) echo 20000 ;; map) echo 500000 ;; process) echo 200 ;; esac
 }
-median() { sort -n "$folder/$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-ratio() { awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { printf "%.3f", a / b }'; }
+median() { middle <"$folder/$1"; }
+ratio() { divide "$(median "$1")" "$(median "$2")"; }
 
 round=0
 while [ "$round" -lt "$rounds" ]; do

@@ -2,43 +2,29 @@
 # Shared state beside bare mutexes, LMDB and Python's multiprocessing; only the ratios mean something. A line
 # NAME|RATIO|GATE for each figure to stdout. run_shared_bench.sh BUILD
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-build=$(cd "${1:?BUILD}" && pwd)
-bench=$build/tests/bench
-rounds=${TINE_BENCH_ROUNDS:-5}
-command -v python3 >/dev/null || { echo "run_shared_bench.sh: no python3: shared state is not compared" >&2; exit 0; }
-folder=$(mktemp -d)
-server=
-stop() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$folder"; }
-trap stop EXIT
-trap 'exit 130' INT TERM
+. "$(dirname "$0")/frame.sh"
+needs_python "shared state is not compared"
 # Copies, as an installation has: a file as the linker leaves it lies in the page cache in small pieces.
 cp "$build/tine" "$bench/limit_submit" "$folder"
 unset TINE_SOCKET TINE_CONFIG TINE_JOB_ID
 export TINE_STATE_DIR="$folder/state"
 "$folder/tine" dict set d key '"value"'
 "$folder/limit_submit" serve "$folder/socket" "$folder/log" nosync &
-server=$!
-tries=0
-until [ -S "$folder/socket" ]; do
-  tries=$((tries + 1))
-  [ "$tries" -lt 400 ] || exit 69
-  sleep 0.05
-done
+pids=$!
+wait_for test -S "$folder/socket"
 
 round=0
 while [ "$round" -lt "$rounds" ]; do
   round=$((round + 1))
-  "$bench/shared_figures" >>"$folder/tine"
-  python3 "$here/shared_figures.py" >>"$folder/python"
+  "$bench/shared_figures" >>"$folder/tine.ns"
+  python3 "$here/shared_figures.py" >>"$folder/python.ns"
   "$bench/time_command" 300 "$folder/tine" dict get d key >>"$folder/get_process"
   "$bench/time_command" 300 "$folder/limit_submit" ask "$folder/socket" >>"$folder/ask_process"
 done
 
 # The field behind the name: 1 tine's ns, 2 what it is compared with.
-middle() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-field() { sed -n "s|^$2 *||p" "$folder/$1" | tr -d 'ns' | awk -v n="$3" '{ print $n }' | middle; }
-row() { echo "$1|$(awk -v a="$2" -v b="$3" 'BEGIN { printf "%.3f", a / b }')|$4"; }
+field() { sed -n "s|^$2 *||p" "$folder/$1.ns" | tr -d 'ns' | awk -v n="$3" '{ print $n }' | middle; }
+row() { echo "$1|$(divide "$2" "$3")|$4"; }
 add=$(field tine 'array add / robust mutex' 1) set=$(field tine 'dict set / LMDB' 1) get=$(field tine 'dict get / LMDB' 1)
 row "locked add in an array: time against a bare robust mutex" "$add" "$(field tine 'array add / robust mutex' 2)" "<= 2"
 row "locked add in an array: speed against mp.Array" "$(field python 'mp.Array add' 1)" "$add" ">= 9"

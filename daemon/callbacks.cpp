@@ -103,10 +103,8 @@ void Callbacks::begin(const std::string& keeper_key, JobId id) {
         order.attempt = found->row->callback.attempts;
         order.kind = OrderKind::callback;
         order.spec = encode(callback_spec(found->row->spec, timeout_s_));
-        order.environment = std::move(found->environment);
-        order.stdin_bytes =
-            ipc::record_from(*found->row).dump(-1, ' ', false, ipc::OrderedJson::error_handler_t::replace) +
-            "\n";
+        order.environment = std::make_shared<const std::string>(std::move(found->environment));
+        order.stdin_bytes = ipc::record_text(*found->row) + "\n";
         workforce_->order(*keeper->second, order, {});
       });
 }

@@ -21,6 +21,21 @@ struct Call {
   std::string result_text = {};  ///< set beside an Answer: the result, which is JSON on one line already
 };
 
+/// {"jobs":[…]}, at the end of a text: an answer's result_text.
+class JobsText {
+ public:
+  explicit JobsText(std::string& json) : json_(json) { json_ += R"({"jobs":[)"; }
+  void add(std::string_view record) {
+    if (json_.back() != '[') json_ += ',';
+    json_ += record;
+  }
+  /// `more`: further members, each with a comma before it.
+  void end(std::string_view more = "") { json_.append("]").append(more).append("}"); }
+
+ private:
+  std::string& json_;
+};
+
 using Answer = Result<ipc::OrderedJson>;
 using Handler = Answer (*)(Call&);
 

@@ -9,8 +9,8 @@
 namespace tine {
 namespace {
 
-// state: JobState. flags: 1 a `run`, 2 has a callback, 4 has conditions. outcome: encode(Outcome). Callback
-// columns: ipc::CallbackStatus.
+// state: JobState. flags: 1 a `run`, 2 has a callback, 4 has conditions. outcome: encode(Outcome), zeros
+// before the end. finished: any time before the end. Callback columns: ipc::CallbackStatus.
 constexpr const char* schema = R"sql(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pools(name TEXT PRIMARY KEY, size INTEGER, state TEXT,
@@ -30,6 +30,17 @@ CREATE UNIQUE INDEX IF NOT EXISTS jobs_once ON jobs(once) WHERE once IS NOT NULL
 CREATE TABLE IF NOT EXISTS events(
   seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, type TEXT NOT NULL, job INTEGER NOT NULL, detail TEXT NOT NULL);
 )sql";
+
+/// A row that grows at its end would not fit where it is: its page is split, and its neighbours written. One
+/// of the same size is changed in place.
+std::size_t usual_outcome_bytes() {
+  static const std::size_t bytes = [] {
+    Outcome outcome;
+    outcome.exit_code = 0;
+    return encode(outcome).size();
+  }();
+  return bytes;
+}
 
 constexpr const char* schema_version = "2";
 constexpr std::string_view row_columns =
@@ -78,7 +89,10 @@ Status JobTable::run(const char* sql) {
 
 Result<std::unique_ptr<JobTable>> JobTable::open(const std::string& path, bool sync_full) {
   sqlite3* db = nullptr;
-  const int result = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  // One thread at a time, so no lock around each call; and nobody asks how much memory SQLite has.
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  const int result = sqlite3_open_v2(
+      path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<JobTable> table(new JobTable(db));
   if (result != SQLITE_OK) return table->error("open " + path);
   // Exclusive: one connection is the design, and the WAL index then needs no shared memory.
@@ -138,6 +152,7 @@ Status JobTable::commit() {
 void JobTable::roll_back() {
   sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
   environments_.clear();
+  environment_blobs_.clear();
   greatest_id_ = greatest_id_at_begin_;
   commit_number_ = commit_number_at_begin_;
 }
@@ -151,6 +166,7 @@ void JobTable::release() { statement("RELEASE work").step(); }
 void JobTable::roll_back_to_savepoint() {
   sqlite3_exec(db_, "ROLLBACK TO work; RELEASE work", nullptr, nullptr, nullptr);
   environments_.clear();
+  environment_blobs_.clear();
   greatest_id_ = greatest_id_at_savepoint_;
 }
 
@@ -179,7 +195,8 @@ Result<std::int64_t> JobTable::environment(const std::string& blob) {
 Status JobTable::insert(const NewJob& job, std::int64_t environment_id) {
   auto s = statement(
       "INSERT INTO jobs(id, state, attempt, priority, kind, flags, pool, submitted, environment, spec, "
-      "not_before, once) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "not_before, once, finished, outcome) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?8, "
+      "zeroblob(?13))");
   s.bind(static_cast<std::int64_t>(job.id)).bind(static_cast<int>(job.state));
   s.bind(job.state == JobState::running ? 1 : 0)
       .bind(job.spec->priority)
@@ -195,6 +212,7 @@ Status JobTable::insert(const NewJob& job, std::int64_t environment_id) {
     s.null();
   else
     s.text(job.spec->idempotency_key);
+  s.bind(static_cast<std::int64_t>(usual_outcome_bytes()));
   s.step();
   if (s.failed()) return error("store a job");
   ++rows_added_;
@@ -244,12 +262,20 @@ Result<JobTable::StartData> JobTable::intend(JobId id) {
     s.bind(static_cast<std::int64_t>(id)).step();
     if (s.failed()) return error("store the intent to start");
   }
-  auto s = statement(
-      "SELECT attempt, spec, blob FROM jobs JOIN environments ON environments.id = environment WHERE jobs.id "
-      "= ?");
+  auto s = statement("SELECT attempt, spec, environment FROM jobs WHERE id = ?");
   if (!s.bind(static_cast<std::int64_t>(id)).step()) return error("read job " + std::to_string(id));
+  auto environment = environment_blob(s.integer(2));
+  if (!environment) return environment.error();
   return StartData{static_cast<std::uint32_t>(s.integer(0)), std::string(blob_of(s.get(), 1)),
-                   std::string(blob_of(s.get(), 2))};
+                   std::move(*environment)};
+}
+
+Result<std::shared_ptr<const std::string>> JobTable::environment_blob(std::int64_t id) {
+  if (const auto known = environment_blobs_.find(id); known != environment_blobs_.end()) return known->second;
+  auto s = statement("SELECT blob FROM environments WHERE id = ?");
+  if (!s.bind(id).step()) return error("read an environment");
+  if (environment_blobs_.size() >= environments_remembered) environment_blobs_.clear();
+  return environment_blobs_[id] = std::make_shared<const std::string>(blob_of(s.get(), 0));
 }
 
 Status JobTable::requeue(JobId id) {

@@ -46,7 +46,7 @@ class JobTable {
   struct StartData {
     std::uint32_t attempt;
     std::string spec;
-    std::string environment;
+    std::shared_ptr<const std::string> environment;
   };
   /// Stores the intent to start (state running, attempt + 1) and reads what a worker needs.
   Result<StartData> intend(JobId id);
@@ -153,10 +153,13 @@ class JobTable {
   Status make_tables();
   Result<Forgotten> forget(std::vector<JobId> ids);
   ipc::JobRow row_from(sqlite3_stmt* s);
+  Result<std::shared_ptr<const std::string>> environment_blob(std::int64_t id);
 
   sqlite3* db_;
   std::map<const char*, sqlite3_stmt*> prepared_;
   std::map<std::string, std::int64_t> environments_;  ///< the last few, by content
+  /// The last few, by id: many jobs in a row share one.
+  std::map<std::int64_t, std::shared_ptr<const std::string>> environment_blobs_;
   std::uint64_t commit_number_ = 0;
   JobId greatest_id_ = 0, greatest_id_at_begin_ = 0, greatest_id_at_savepoint_ = 0;
   std::uint64_t commit_number_at_begin_ = 0;

@@ -163,6 +163,8 @@ void Jobs::worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const
   if (kind == OrderKind::callback) return callbacks_->ended(worker, seq, *outcome);
   const JobId id = outcome->job;
   const auto found = live_.find(id);
+  if (found != live_.end() && found->second.kind == JobKind::command)
+    note_pace(*found->second.pool, *outcome);
   // One whose next attempt waits or runs has been told of this end already.
   const auto is_past = [&](const LiveJob& job) {
     return job.phase == LiveJob::Phase::ending ||

@@ -53,6 +53,7 @@ struct Pool {
     JobTable::StartData data;
   };
   std::deque<Ready> ready;              ///< by priority, then by arrival
+  double run_us = 0;                    ///< how long its last commands took, roughly; 0: not known
   std::size_t intending = 0;            ///< intents on their way to the disk
   std::int32_t intending_priority = 0;  ///< the highest of them
   bool pump_posted = false;
@@ -71,11 +72,13 @@ struct LiveJob {
     queued,
     intending,
     ready,
+    offered,  ///< in the line of a worker, which begins it by itself: settle() says whether it has
     running,
     ending
   };
   Pool* pool = nullptr;
   Worker* worker = nullptr;
+  Worker* offered_to = nullptr;
   Micros started = 0;
   std::int32_t priority = 0;
   std::uint32_t attempt = 0;
@@ -121,6 +124,8 @@ class Jobs final : public Workforce::Listener {
   /// `done` when a job that had not begun is stored as cancelled, or when a running one has been told.
   void cancel(JobId id, std::optional<double> kill_after_s, std::function<void(Status)> done);
   Status signal(JobId id, int signal);
+  /// Decides of a job that is `offered` whether it has begun or is ready to.
+  void settle(JobId id);
   /// A job that has not begun is not started until it is released. Errors: Errc::absent for one that has
   /// begun.
   void hold(JobId id, bool held, std::function<void(Status)> done);
@@ -161,7 +166,7 @@ class Jobs final : public Workforce::Listener {
   std::vector<JobId> jobs_of(const Pool& pool) const;
 
   // --- the end ---
-  void drain() { draining_ = true; }
+  void drain();
   bool is_draining() const { return draining_; }
   bool is_idle() const;
   void cancel_running(double kill_after_s);
@@ -178,6 +183,8 @@ class Jobs final : public Workforce::Listener {
 
  private:
   void worker_is_free(Worker& worker) override;
+  void worker_began(Worker& worker, StartOrder order) override;
+  void line_returned(Worker& worker, std::vector<StartOrder> orders) override;
   void worker_left_duty(Worker& worker) override;
   void worker_is_wanted_back(Worker& worker) override;
   void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome) override;
@@ -211,11 +218,18 @@ class Jobs final : public Workforce::Listener {
   void adopt_tasks(Worker& worker);
   void kill_coroutine_workers_after(double seconds);
   void start(Pool& pool, Worker& worker);
+  void begin(JobId id, Worker& worker, std::uint32_t attempt);
+  void give_ahead(Pool& pool, Worker& worker);
+  bool may_go_ahead(JobId id) const;
+  void take_lines_back(const Pool& pool, std::int64_t below_priority = std::int64_t{1} << 32);
+  void note_pace(Pool& pool, const Outcome& outcome);
   void request_intents(Pool& pool);
+  static std::size_t intents_wanted(const Pool& pool);
   bool is_overtaken(const Pool& pool) const;
   void intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data,
                       const Status& status);
-  void make_ready(Pool& pool, JobId id, JobTable::StartData data);
+  enum class Arrival { last, returned };
+  void make_ready(Pool& pool, JobId id, JobTable::StartData data, Arrival arrival = Arrival::last);
   void put_back(JobId id);
   void leave_seat(JobId id, LiveJob& job);
   static std::string detail_of(const Worker& worker);

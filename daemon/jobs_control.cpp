@@ -24,6 +24,7 @@ Error has_begun(JobId id) {
 }  // namespace
 
 void Jobs::cancel(JobId id, std::optional<double> kill_after_s, std::function<void(Status)> done) {
+  settle(id);
   const auto found = live_.find(id);
   if (found == live_.end()) return done(ok());
   LiveJob& job = found->second;
@@ -37,6 +38,7 @@ void Jobs::cancel(JobId id, std::optional<double> kill_after_s, std::function<vo
     case LiveJob::Phase::waiting:
     case LiveJob::Phase::queued:
     case LiveJob::Phase::ready:
+    case LiveJob::Phase::offered:  // not after settle()
       return end(id, unwitnessed_outcome(id, job.attempt, JobState::cancelled, Reason::cancelled), {},
                  std::move(done));
     case LiveJob::Phase::running:
@@ -53,6 +55,7 @@ void Jobs::cancel(JobId id, std::optional<double> kill_after_s, std::function<vo
 }
 
 Status Jobs::signal(JobId id, int signal) {
+  settle(id);
   const auto found = live_.find(id);
   if (found == live_.end() || found->second.phase != LiveJob::Phase::running)
     return make_error(Errc::absent, "job " + std::to_string(id) + " is not running");
@@ -139,6 +142,7 @@ void Jobs::arm_due() {
 }
 
 void Jobs::hold(JobId id, bool held, std::function<void(Status)> done) {
+  settle(id);
   const auto found = live_.find(id);
   if (found == live_.end()) return done(make_error(Errc::absent, "job " + std::to_string(id) + " has ended"));
   LiveJob& job = found->second;
@@ -161,6 +165,7 @@ void Jobs::hold(JobId id, bool held, std::function<void(Status)> done) {
 }
 
 void Jobs::pause(JobId id, bool paused, std::function<void(Status)> done) {
+  settle(id);
   const auto found = live_.find(id);
   if (found == live_.end() || !found->second.worker)
     return done(make_error(Errc::absent, "job " + std::to_string(id) + " is not running"));
@@ -252,6 +257,7 @@ void Jobs::set_open(Pool& pool, bool open, std::function<void(Status)> done) {
 void Jobs::set_paused(Pool& pool, bool paused, std::function<void(Status)> done) {
   pool.is_paused = paused;
   events_.note(paused ? "pool.paused" : "pool.resumed", 0, about_pool(pool.name));
+  if (paused) take_lines_back(pool);
   for (const JobId id : jobs_of(pool))
     if (live_[id].worker) pause(id, paused, [](Status) {});
   // Calls that run come to their end, and no more begin.

@@ -11,11 +11,25 @@
 namespace tine {
 namespace {
 
-/// Intents stored ahead of need: enough to keep small jobs running while one group is on its way to the disk.
-constexpr std::size_t ahead_per_worker = 16;
+/// Intents stored ahead of need, for each worker: enough to keep small jobs running while one group is on its
+/// way to the disk. Not more: what was not begun when the machine goes down is lost, as nobody can tell.
+constexpr double intended_us = 20000;
+constexpr std::size_t intended_least = 4, intended_most = 64, intended_at_first = 16;
 constexpr std::size_t ahead_per_coroutine_worker = 512;
+/// A worker is given so much ahead that it can go on while the daemon hears of what it has ended.
+constexpr double ahead_us = 10000;
+constexpr double newest_weight = 0.125;  ///< of the last command, in the pace of its pool
 /// How often a worker is called back from calls while jobs wait.
 constexpr auto recall_interval = std::chrono::milliseconds(50);
+
+StartOrder order_of(Pool::Ready ready) {
+  StartOrder order;
+  order.job = ready.id;
+  order.attempt = ready.data.attempt;
+  order.spec = std::move(ready.data.spec);
+  order.environment = std::move(ready.data.environment);
+  return order;
+}
 
 }  // namespace
 
@@ -93,6 +107,9 @@ void Jobs::pump(Pool& pool) {
     for (Worker* worker : pool.seats)
       if (worker && worker->is_free()) occupy(pool, *worker);
   if (!starts_more) return;
+  if (pool.concurrency == 0)
+    for (Worker* worker : pool.seats)
+      if (worker) give_ahead(pool, *worker);
   request_intents(pool);
   if (!pool.ready.empty() && !calls_.is_empty()) recall_for_jobs(pool);
 }
@@ -112,23 +129,11 @@ void Jobs::recall_for_jobs(Pool& pool) {
 void Jobs::start(Pool& pool, Worker& worker) {
   Pool::Ready ready = std::move(pool.ready.front());
   pool.ready.pop_front();
-  LiveJob& job = live_[ready.id];
-  --pool.queued;
-  ++pool.running;
-  job.phase = LiveJob::Phase::running;
-  job.worker = &worker;
-  job.started = now_micros();
-  pool.slots_used += job.slots;
-  events_.note_start(ready.id, ready.data.attempt, job.started);
-  job.start_is_told = true;
-  worker.did_job_last = true;
-  StartOrder order;
-  order.job = ready.id;
-  order.attempt = job.attempt = ready.data.attempt;
-  order.spec = std::move(ready.data.spec);
-  order.environment = std::move(ready.data.environment);
+  StartOrder order = order_of(std::move(ready));
+  begin(order.job, worker, order.attempt);
+  const LiveJob& job = live_[order.job];
   std::vector<UniqueFd> descriptors;
-  if (const auto found = descriptors_.find(ready.id); found != descriptors_.end()) {
+  if (const auto found = descriptors_.find(order.job); found != descriptors_.end()) {
     // Another attempt may need the caller's descriptors again.
     if (job.has_conditions)
       for (const auto& descriptor : found->second)
@@ -138,13 +143,106 @@ void Jobs::start(Pool& pool, Worker& worker) {
     if (!job.has_conditions) descriptors_.erase(found);
     order.descriptors = static_cast<std::uint8_t>(descriptors.size());
   }
-  workforce_->order(worker, order, std::move(descriptors));
-  waiters_.job_started(ready.id);
+  const JobId id = order.job;
+  workforce_->order(worker, std::move(order), std::move(descriptors));
+  waiters_.job_started(id);
+}
+
+void Jobs::begin(JobId id, Worker& worker, std::uint32_t attempt) {
+  LiveJob& job = live_[id];
+  Pool& pool = *job.pool;
+  --pool.queued;
+  ++pool.running;
+  pool.slots_used += job.slots;
+  job.phase = LiveJob::Phase::running;
+  job.worker = &worker;
+  job.offered_to = nullptr;
+  job.started = now_micros();
+  job.attempt = attempt;
+  events_.note_start(id, attempt, job.started);
+  job.start_is_told = true;
+  worker.did_job_last = true;
+}
+
+/// What many short commands cost is mostly to wake whom they need: so a worker has a few of them ahead. Only
+/// as long as the next job is of that kind, so that none overtakes another.
+void Jobs::give_ahead(Pool& pool, Worker& worker) {
+  const LiveJob* const runs = find(worker.job);
+  if (!worker.link || worker.is_leaving || worker.is_slow || !runs || runs->kind != JobKind::command) return;
+  if (pool.run_us <= 0 || calls_.wants_workers(pool.name)) return;
+  const double share = static_cast<double>(pool.in_line()) / (2.0 * std::max(1u, pool.size));
+  const auto wanted = static_cast<std::size_t>(
+      std::min({ahead_us / pool.run_us, share, static_cast<double>(Workforce::line_max)}));
+  // In halves, so that many go with one message.
+  if (worker.line.size() > wanted / 2) return;
+  std::vector<StartOrder> orders;
+  while (worker.line.size() + orders.size() < wanted && !pool.ready.empty() && !is_overtaken(pool) &&
+         may_go_ahead(pool.ready.front().id)) {
+    LiveJob& job = live_[pool.ready.front().id];
+    job.phase = LiveJob::Phase::offered;
+    job.offered_to = &worker;
+    orders.push_back(order_of(std::move(pool.ready.front())));
+    pool.ready.pop_front();
+  }
+  if (!orders.empty()) workforce_->order_ahead(worker, std::move(orders));
+}
+
+/// It needs the place of what runs, nothing more.
+bool Jobs::may_go_ahead(JobId id) const {
+  const LiveJob* const job = find(id);
+  return job && job->kind == JobKind::command && job->slots == 1 && !descriptors_.contains(id);
+}
+
+void Jobs::worker_began(Worker& worker, StartOrder order) {
+  const auto found = live_.find(order.job);
+  if (found == live_.end() || found->second.phase != LiveJob::Phase::offered) return;
+  begin(order.job, worker, order.attempt);
+  waiters_.job_started(order.job);
+}
+
+void Jobs::line_returned(Worker&, std::vector<StartOrder> orders) {
+  for (StartOrder& order : orders) {
+    const auto found = live_.find(order.job);
+    if (found == live_.end() || found->second.phase != LiveJob::Phase::offered) continue;
+    found->second.offered_to = nullptr;
+    make_ready(*found->second.pool, order.job,
+               {order.attempt, std::move(order.spec), std::move(order.environment)}, Arrival::returned);
+    pump_soon(*found->second.pool);
+  }
+}
+
+void Jobs::settle(JobId id) {
+  if (const auto found = live_.find(id); found != live_.end() && found->second.offered_to)
+    workforce_->take_line_back(*found->second.offered_to);
+}
+
+/// Those whose next job has a lower priority than this one.
+void Jobs::take_lines_back(const Pool& pool, std::int64_t below_priority) {
+  for (Worker* worker : pool.seats) {
+    if (!worker || worker->line.empty()) continue;
+    const LiveJob* const last = find(worker->line.back().job);
+    if (last && last->priority < below_priority) workforce_->take_line_back(*worker);
+  }
+}
+
+void Jobs::drain() {
+  draining_ = true;
+  for (const auto& [name, pool] : pools_) take_lines_back(*pool);
+}
+
+void Jobs::note_pace(Pool& pool, const Outcome& outcome) {
+  const auto took = static_cast<double>(std::max<Micros>(1, outcome.finished - outcome.started));
+  pool.run_us = pool.run_us <= 0 ? took : pool.run_us + newest_weight * (took - pool.run_us);
+}
+
+std::size_t Jobs::intents_wanted(const Pool& pool) {
+  if (pool.concurrency > 0) return ahead_per_coroutine_worker * std::max(1u, pool.size);
+  const auto each = pool.run_us > 0 ? static_cast<std::size_t>(intended_us / pool.run_us) : intended_at_first;
+  return std::clamp(each, intended_least, intended_most) * std::max(1u, pool.size);
 }
 
 void Jobs::request_intents(Pool& pool) {
-  const std::size_t wanted = (pool.concurrency > 0 ? ahead_per_coroutine_worker : ahead_per_worker) *
-                             std::max<std::size_t>(1, pool.size);
+  const std::size_t wanted = intents_wanted(pool);
   // In halves, so that one group is being started while the next is being stored.
   const auto overtakes = [&] {
     return !pool.queue.is_empty() && !pool.ready.empty() &&
@@ -179,7 +277,8 @@ void Jobs::request_intents(Pool& pool) {
       },
       [this, ids, data, name = pool.name](Status status) {
         if (Pool* target = this->pool(name)) intents_stored(*target, ids, std::move(*data), status);
-      });
+      },
+      pool.ready.empty() ? Haste::now : Haste::may_wait);
 }
 
 void Jobs::intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data,
@@ -198,19 +297,23 @@ void Jobs::intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector
     });
   }
   failpoint("intent.stored");
+  take_lines_back(pool, pool.intending_priority);
   for (std::size_t i = 0; i < ids.size(); ++i)
     if (const LiveJob* job = find(ids[i]); job && job->phase == LiveJob::Phase::intending)
       make_ready(pool, ids[i], std::move(data[i]));
   pump(pool);
 }
 
-void Jobs::make_ready(Pool& pool, JobId id, JobTable::StartData data) {
+void Jobs::make_ready(Pool& pool, JobId id, JobTable::StartData data, Arrival arrival) {
   LiveJob& job = live_[id];
   job.phase = LiveJob::Phase::ready;
   job.attempt = data.attempt;
-  const auto place = std::upper_bound(
-      pool.ready.begin(), pool.ready.end(), job.priority,
-      [](std::int32_t priority, const Pool::Ready& other) { return priority > other.priority; });
+  // One that comes back from a worker had been here before those of its kind that are here now.
+  const auto comes_later = [&](const Pool::Ready& other) {
+    return other.priority < job.priority ||
+           (arrival == Arrival::returned && other.priority == job.priority && other.id > id);
+  };
+  const auto place = std::find_if(pool.ready.begin(), pool.ready.end(), comes_later);
   pool.ready.insert(place, {id, job.priority, std::move(data)});
   if (std::exchange(job.cancel_wanted, false)) cancel(id, {}, [](Status) {});
 }

@@ -31,7 +31,7 @@ struct Jobs::Batch {
   std::vector<JobId> unsure;                ///< who has a key and was on its way to the disk itself
   JobId first_new = 0;
   bool key_was_taken = false;  ///< by a request that came in between
-  std::string environment;
+  std::shared_ptr<const std::string> environment;
   Micros submitted = now_micros();
 };
 
@@ -112,7 +112,7 @@ void Jobs::submit(std::vector<ipc::Submission> submissions, const std::string& e
   if (auto status = check(submissions); !status) return done(status.error());
   failpoint("job.received");
   auto batch = std::make_shared<Batch>();
-  batch->environment = environment;
+  batch->environment = std::make_shared<const std::string>(environment);
   std::vector<std::string> keys;
   for (const auto& submission : submissions)
     if (!submission.spec.idempotency_key.empty()) keys.push_back(submission.spec.idempotency_key);
@@ -235,7 +235,7 @@ void Jobs::choose_intended(Batch& batch) {
 
 Status Jobs::insert(JobTable& table, Batch& batch) {
   batch.ended.clear();
-  auto environment_id = table.environment(batch.environment);
+  auto environment_id = table.environment(*batch.environment);
   if (!environment_id) return environment_id.error();
   for (std::size_t i = 0; i < batch.ids.size(); ++i) {
     if (!batch.is_new[i]) continue;

@@ -95,7 +95,7 @@ void MapRun::append(std::string& results, const HeldCalls::Answer& answer) {
   results += "[" + std::to_string(answer.index) + ",";
   if (records) {
     complete_row(row, nullptr, services.state_dir);
-    ipc::append_wire(results, ipc::call_record_from(row, answer.index).dump());
+    ipc::append_wire(results, ipc::call_record_text(row, answer.index));
   } else if (!succeeded) {
     results += "null";
   } else if (!is_command) {

@@ -9,7 +9,6 @@
 #include "core/base/file.hpp"
 #include "core/base/state_folder.hpp"
 #include "core/shared/catalogue.hpp"
-#include "core/shared/job_mark.hpp"
 
 namespace tine {
 namespace {
@@ -42,6 +41,7 @@ SharedState::SharedState(std::string state_dir, std::string socket_path, std::ui
                          std::set<Attempt> running)
     : state_dir_(std::move(state_dir)),
       link_(leave_link(state_dir_, socket_path)),
+      marked_(state_dir_ + "/shared"),
       work_(std::make_shared<Work>()) {
   // Here, not on the thread: a client may ask before that has begun.
   if (const auto folder = shared::Folder::open(state_dir_))
@@ -92,7 +92,7 @@ void SharedState::post(std::function<void()> task) {
 
 void SharedState::attempt_ended(JobId id, std::uint32_t attempt) {
   const auto job = shared::owner_of_job(id, attempt);
-  if (!shared::has_mark(state_dir_ + "/shared", job)) return;
+  if (!marked_.contains(job)) return;
   post([state_dir = state_dir_, job] { shared::end_job(state_dir, job); });
 }
 

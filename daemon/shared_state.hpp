@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/job/job.hpp"
+#include "core/shared/job_mark.hpp"
 
 namespace tine {
 
@@ -29,7 +30,7 @@ class SharedState {
   SharedState(const SharedState&) = delete;
   SharedState& operator=(const SharedState&) = delete;
 
-  /// Its locks are freed and its leases returned. One system call when it had none.
+  /// Its locks are freed and its leases returned.
   void attempt_ended(JobId id, std::uint32_t attempt);
 
  private:
@@ -38,6 +39,7 @@ class SharedState {
   void post(std::function<void()> task);
 
   std::string state_dir_, link_;
+  shared::MarkedJobs marked_;
   std::shared_ptr<Work> work_;
   std::thread thread_;
 };

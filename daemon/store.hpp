@@ -57,7 +57,7 @@ class Store {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::milliseconds group_interval{4};
+  static constexpr std::chrono::milliseconds group_interval{8};
   static constexpr std::size_t group_large = 64;  ///< enough company
   struct Item {
     Work work;

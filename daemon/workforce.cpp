@@ -23,14 +23,43 @@ using namespace std::chrono_literals;
 
 constexpr auto socket_check_interval = 500ms;
 constexpr auto accept_retry_interval = 100ms;
+/// A worker that ends nothing for so long gives its line back.
+constexpr auto line_check_interval = 10ms;
+
 /// Where a record could not be stored yet (a full disk), those after it do not count.
 void note_stored(Worker& worker, std::uint64_t seq) {
   if (seq > worker.seq_stored) worker.stored_ahead.insert(seq);
   while (worker.stored_ahead.erase(worker.seq_stored + 1) > 0) ++worker.seq_stored;
 }
 
-/// Records that may wait before an idle-less worker is told what is stored: well below its 16 places.
-constexpr std::uint64_t untold_max = 6;
+void recall_all(Spool& spool) {
+  for (std::uint32_t place = 0; place < spool.offers(); ++place)
+    if (const auto offer = spool.offer(place); offer.state == Spool::OfferState::offered)
+      spool.recall(offer.job, place);
+}
+
+/// Of a worker that does one thing at a time. After recall_all() it begins nothing more, so there is one at
+/// most.
+Spool::Offer begun_offer(const Spool& spool) {
+  for (std::uint32_t place = 0; place < spool.offers(); ++place)
+    if (const auto offer = spool.offer(place); offer.state == Spool::OfferState::begun) return offer;
+  return {};
+}
+
+std::optional<Spool::Offer> recalled_offer(const Spool& spool, JobId job) {
+  for (std::uint32_t place = 0; place < spool.offers(); ++place)
+    if (const auto offer = spool.offer(place);
+        job != 0 && offer.state == Spool::OfferState::recalled && offer.job == job)
+      return offer;
+  return std::nullopt;
+}
+
+/// Its word says neither that it still is offered nor that it was taken back.
+bool was_begun(const Spool& spool, const StartOrder& order) {
+  const auto offer = spool.offer(order.place);
+  return offer.job != order.job || offer.attempt != order.attempt ||
+         (offer.state != Spool::OfferState::offered && offer.state != Spool::OfferState::recalled);
+}
 
 std::uint64_t inode_of(const std::string& path) {
   struct stat info {};
@@ -47,6 +76,7 @@ Workforce::Workforce(asio::io_context& loop, ZygoteSetup setup, Listener& listen
       socket_check_(loop),
       respawn_(loop),
       pulse_check_(loop),
+      line_check_(loop),
       key_prefix_(std::to_string(now_micros()) + "-") {}
 
 Workforce::~Workforce() = default;
@@ -170,9 +200,7 @@ bool Workforce::deliver_records(Worker& worker, const Spool::Offer& offer) {
     if (const auto outcome = decode_outcome(record.outcome_bytes))
       witnessed |=
           outcome->job == offer.job && outcome->attempt == offer.attempt && record.kind == offer.kind;
-    if (record.seq <= worker.seq_seen) continue;
-    worker.seq_seen = record.seq;
-    listener_.worker_ended(worker, record.kind, record.seq, record.outcome_bytes);
+    take_record(worker, record.kind, record.seq, record.outcome_bytes);
   }
   return witnessed;
 }
@@ -181,10 +209,9 @@ void Workforce::settle(Worker& worker) {
   if (!worker.is_ours && worker.spool && worker.spool->worker_lives()) {
     if (worker.is_coroutine()) return settle_living_tasks(worker);
     // An adopted worker that still runs: one compare-and-swap decides who has what it was offered.
-    auto offer = worker.spool->offer();
-    if (offer.state == Spool::OfferState::offered) worker.spool->recall(offer.job);
-    offer = worker.spool->offer();
-    worker.job = offer.state == Spool::OfferState::begun ? offer.job : 0;
+    recall_all(*worker.spool);
+    const auto offer = begun_offer(*worker.spool);
+    worker.job = offer.job;
     worker.attempt = offer.attempt;
     worker.kind = offer.kind;
     // After the look at the offer: what it had begun and is no longer at has left its record by now.
@@ -196,10 +223,10 @@ void Workforce::settle(Worker& worker) {
   if (worker.spool && worker.is_coroutine()) {
     settle_dead_tasks(worker);
   } else if (worker.spool) {
-    auto offer = worker.spool->offer();
-    if (offer.state == Spool::OfferState::offered) worker.spool->recall(offer.job);
-    offer = worker.spool->offer();
+    recall_all(*worker.spool);
+    const auto offer = begun_offer(*worker.spool);
     const bool witnessed = deliver_records(worker, offer);
+    take_line_back(worker);
     if (offer.state == Spool::OfferState::begun && !witnessed) {
       unwitnessed = offer;
       ++worker.seq_seen;  // stands for the end that has no record
@@ -207,7 +234,7 @@ void Workforce::settle(Worker& worker) {
       // left.
       if (!worker.is_ours) kill_what_is_left(worker, offer.job);
     }
-    if (offer.state == Spool::OfferState::recalled) returned = offer;
+    if (!unwitnessed) returned = recalled_offer(*worker.spool, worker.job);
   }
   worker.link.reset();
   died_ += !worker.is_leaving;
@@ -230,6 +257,7 @@ void Workforce::worker_said_hello(const std::shared_ptr<FrameLink>& link, std::s
   if (found == workers_.end()) return link->send(FrameType::leave, "");
   Worker& worker = *found->second;
   worker.link = link;
+  worker.environment = nullptr;
   worker.pid = hello.pid;
   if (!worker.spool) {
     auto spool = Spool::attach(setup_.state_dir, hello.key);
@@ -241,7 +269,7 @@ void Workforce::worker_said_hello(const std::shared_ptr<FrameLink>& link, std::s
     worker.spool = std::move(*spool);
   }
   if (worker.is_leaving) link->send(FrameType::leave, "");
-  worker.seq_told = 0;
+  take_line_back(worker);  // it has forgotten it with the link before this one
   if (worker.seq_stored > 0) tell_stored(worker);
   if (worker.is_free()) listener_.worker_is_free(worker);
 }
@@ -259,18 +287,25 @@ void Workforce::worker_frame(const std::string& key, FrameType type, std::string
   ByteReader in(payload);
   const auto seq = in.number<std::uint64_t>();
   const std::string outcome = in.string();
-  if (!in.ok() || seq <= worker.seq_seen) return;
+  if (!in.ok()) return;
+  take_record(worker, worker.kind, seq, outcome);
+  if (worker.is_free()) listener_.worker_is_free(worker);
+}
+
+void Workforce::take_record(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome) {
+  if (seq <= worker.seq_seen) return;
   worker.seq_seen = seq;
-  const OrderKind kind = worker.kind;
-  // A record that a re-dialled worker sends again may be older than what it runs now.
+  worker.is_slow = false;
   ByteReader head(outcome);
   head.number<std::uint8_t>();
   const auto job = head.number<JobId>();
+  look_at_line(worker);
+  // A record that a re-dialled worker sends again may be older than what it runs now.
   if (job == worker.job) worker.job = 0;
   if (worker.is_coroutine()) free_place_of(worker, job);
   ++worker.jobs_done;
   listener_.worker_ended(worker, kind, seq, outcome);
-  if (worker.is_free()) listener_.worker_is_free(worker);
+  look_at_line(worker);
 }
 
 void Workforce::order(Worker& worker, StartOrder order, std::vector<UniqueFd> descriptors) {
@@ -282,20 +317,88 @@ void Workforce::order(Worker& worker, StartOrder order, std::vector<UniqueFd> de
     worker.attempt = order.attempt;
     worker.kind = order.kind;
   }
-  // Before the order is sent: after a kill -9 of this daemon the word says who has the job.
-  worker.spool->make_offer(order.kind, order.job, order.attempt, order.place);
-  failpoint(order.kind == OrderKind::job ? "job.offered" : "callback.offered");
+  std::string frame = offer(worker, order);
   if (!worker.link) return;
-  if (worker.seq_stored > worker.seq_told) tell_stored(worker);
-  worker.link->send(FrameType::start, encode(order), std::move(descriptors));
+  worker.link->send_frames(std::move(frame), std::move(descriptors));
   failpoint(order.kind == OrderKind::job ? "job.sent" : "callback.sent");
+}
+
+std::string Workforce::offer(Worker& worker, StartOrder& order) {
+  Spool& spool = *worker.spool;
+  if (!worker.is_coroutine()) {
+    // One is free: what runs and the line take fewer. A begun one is left alone until its worker clears it.
+    do order.place = worker.next_place++ % spool.offers();
+    while (spool.offer(order.place).state == Spool::OfferState::begun ||
+           spool.offer(order.place).state == Spool::OfferState::offered);
+  }
+  // Before the order is sent: after a kill -9 of this daemon the word says who has the job.
+  spool.make_offer(order.kind, order.job, order.attempt, order.place);
+  failpoint(order.kind == OrderKind::job ? "job.offered" : "callback.offered");
+  StartOrder sent = order;
+  const bool is_same = sent.environment == worker.environment ||
+                       (worker.environment && *sent.environment == *worker.environment);
+  worker.environment = sent.environment;
+  if (is_same) sent.environment = nullptr;
+  return frame(FrameType::start, encode(sent));
+}
+
+void Workforce::order_ahead(Worker& worker, std::vector<StartOrder> orders) {
+  std::string frames;
+  for (StartOrder& order : orders) {
+    frames += offer(worker, order);
+    worker.line.push_back(std::move(order));
+  }
+  worker.link->send_frames(std::move(frames));
+  failpoint("job.sent");
+  if (!std::exchange(lines_are_watched_, true)) watch_lines();
+}
+
+/// It goes on by itself from one to the next.
+void Workforce::look_at_line(Worker& worker) {
+  if (worker.job == 0 && !worker.line.empty() && was_begun(*worker.spool, worker.line.front()))
+    begins_next(worker);
+}
+
+void Workforce::begins_next(Worker& worker) {
+  StartOrder order = std::move(worker.line.front());
+  worker.line.pop_front();
+  worker.job = order.job;
+  worker.attempt = order.attempt;
+  worker.kind = order.kind;
+  listener_.worker_began(worker, std::move(order));
+}
+
+void Workforce::take_line_back(Worker& worker) {
+  if (worker.line.empty()) return;
+  // From its end, so that none is skipped: it begins them from the front.
+  for (auto order = worker.line.rbegin(); order != worker.line.rend(); ++order)
+    worker.spool->recall(order->job, order->place);
+  while (!worker.line.empty() && was_begun(*worker.spool, worker.line.front())) begins_next(worker);
+  std::vector<StartOrder> orders(std::make_move_iterator(worker.line.begin()),
+                                 std::make_move_iterator(worker.line.end()));
+  worker.line.clear();
+  if (!orders.empty()) listener_.line_returned(worker, std::move(orders));
+}
+
+void Workforce::watch_lines() {
+  line_check_.expires_after(line_check_interval);
+  line_check_.async_wait([this](const std::error_code& error) {
+    if (error || stopping_) return;
+    lines_are_watched_ = false;
+    for (auto& [key, worker] : workers_) {
+      if (worker->line.empty()) continue;
+      lines_are_watched_ = true;
+      worker->is_slow = std::exchange(worker->done_at_look, worker->jobs_done) == worker->jobs_done;
+      if (worker->is_slow) take_line_back(*worker);
+    }
+    if (lines_are_watched_) watch_lines();
+  });
 }
 
 void Workforce::serve_calls(Worker& worker, const CallDuty& duty, const std::vector<int>& ring, int errors) {
   std::vector<UniqueFd> descriptors;
   for (const int fd : ring) descriptors.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (errors >= 0) descriptors.emplace_back(::fcntl(errors, F_DUPFD_CLOEXEC, 3));
-  if (worker.seq_stored > worker.seq_told) tell_stored(worker);
   worker.link->send(FrameType::serve_calls, encode(duty), std::move(descriptors));
 }
 
@@ -344,6 +447,7 @@ void Workforce::signal_worker(const Worker& worker, int signal) {
 }
 
 void Workforce::dismiss(Worker& worker) {
+  take_line_back(worker);
   worker.is_leaving = true;
   if (worker.link) worker.link->send(FrameType::leave, "");
   if (worker.duty != 0) listener_.worker_is_wanted_back(worker);
@@ -353,9 +457,9 @@ void Workforce::stored(const std::string& key, std::uint64_t seq) {
   if (const auto found = workers_.find(key); found != workers_.end()) {
     Worker& worker = *found->second;
     note_stored(worker, seq);
-    // A busy worker hears of it with its next order: one wake less for each job.
-    const bool busy = worker.job != 0 && !worker.is_leaving;
-    if (!busy || worker.seq_stored - worker.seq_told > untold_max) tell_stored(worker);
+    if (!worker.is_coroutine()) worker.spool->mark_stored(worker.seq_stored);
+    // Others see it when they look: one wake less for each job.
+    if (worker.is_coroutine() || worker.is_leaving || worker.spool->awaits_store()) tell_stored(worker);
     return;
   }
   const auto found = departed_.find(key);
@@ -388,7 +492,6 @@ void Workforce::tell_stored(Worker& worker) {
   ByteWriter out;
   out.number<std::uint64_t>(worker.seq_stored);
   worker.link->send(FrameType::stored, out.bytes());
-  worker.seq_told = worker.seq_stored;
 }
 
 void Workforce::stop(bool wait) {
@@ -397,6 +500,7 @@ void Workforce::stop(bool wait) {
   acceptor_.close(ignored);
   socket_check_.cancel();
   pulse_check_.cancel();
+  line_check_.cancel();
   respawn_.cancel();
   for (auto& [key, worker] : workers_)
     if (worker->link) worker->link->close();

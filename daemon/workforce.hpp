@@ -3,6 +3,7 @@
 #include <asio/local/stream_protocol.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,16 +43,21 @@ struct Worker {
   std::shared_ptr<FrameLink> link;  ///< null while it is away (a worker of an earlier daemon that re-dials)
   bool is_ours = true;      ///< forked by the zygote of this daemon that still lives, which reports its death
   bool is_leaving = false;  ///< gets nothing more to do
-  JobId job = 0;            ///< what it holds; 0: idle
+  JobId job = 0;            ///< what it holds; 0: idle, or between two of its line
   std::uint32_t attempt = 0;
   OrderKind kind = OrderKind::job;
-  std::uint64_t duty = 0;                ///< the call session that it answers; 0: none
-  bool is_announced = false;             ///< its start was told
-  bool did_job_last = false;             ///< jobs and calls take turns
-  std::uint64_t seq_seen = 0;            ///< of the last record taken from it
-  std::uint64_t seq_stored = 0;          ///< the store has the records up to it, all of them
-  std::set<std::uint64_t> stored_ahead;  ///< stored, while an earlier one is still tried again
-  std::uint64_t seq_told = 0;            ///< and the worker knows
+  /// Ordered and, as far as is known, not begun: what it goes on with by itself.
+  std::deque<StartOrder> line;
+  std::shared_ptr<const std::string> environment;  ///< of the last order, which the next one may go without
+  std::uint32_t next_place = 0;                    ///< of an offer, in turn
+  std::uint64_t done_at_look = 0;                  ///< jobs_done, when its line was looked at last
+  bool is_slow = false;                            ///< what it runs takes long: it is given nothing ahead
+  std::uint64_t duty = 0;                          ///< the call session that it answers; 0: none
+  bool is_announced = false;                       ///< its start was told
+  bool did_job_last = false;                       ///< jobs and calls take turns
+  std::uint64_t seq_seen = 0;                      ///< of the last record taken from it
+  std::uint64_t seq_stored = 0;                    ///< the store has the records up to it, all of them
+  std::set<std::uint64_t> stored_ahead;            ///< stored, while an earlier one is still tried again
   std::uint64_t jobs_done = 0;
   std::unique_ptr<asio::posix::stream_descriptor> death;  ///< its pidfd, where no zygote reports
 
@@ -67,7 +73,7 @@ struct Worker {
   bool is_coroutine() const { return !tasks.empty(); }
   void make_places();  ///< as its seat says, all free
   bool runs(JobId wanted) const;
-  bool is_busy() const { return job != 0 || duty != 0 || free_places.size() < tasks.size(); }
+  bool is_busy() const { return job != 0 || !line.empty() || duty != 0 || free_places.size() < tasks.size(); }
   /// How much more it can be given.
   std::size_t room() const {
     if (!link || is_leaving) return 0;
@@ -83,6 +89,10 @@ class Workforce {
   struct Listener {
     virtual ~Listener() = default;
     virtual void worker_is_free(Worker& worker) = 0;
+    /// It has begun this job of its line. Comes before the job's end.
+    virtual void worker_began(Worker& worker, StartOrder order) = 0;
+    /// It will not begin these of its line, which are in their order.
+    virtual void line_returned(Worker& worker, std::vector<StartOrder> orders) = 0;
     /// It has left the call ring that it served.
     virtual void worker_left_duty(Worker& worker) = 0;
     /// It is dismissed in the middle of its duty.
@@ -90,9 +100,10 @@ class Workforce {
     virtual void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq,
                               const std::string& outcome) = 0;
     /// The process and all it ran are gone, its records have been delivered. `unwitnessed`: what it had begun
-    /// and left no record of; `returned`: what it had been offered and not begun. The worker is forgotten
-    /// afterwards, but its spool, the only witness of what is unwitnessed, stays until stored() was called
-    /// with worker.seq_seen: without it the next daemon would take the job for one that never began.
+    /// and left no record of; `returned`: what it had been offered and not begun, its line aside. The worker
+    /// is forgotten afterwards, but its spool, the only witness of what is unwitnessed, stays until stored()
+    /// was called with worker.seq_seen: without it the next daemon would take the job for one that never
+    /// began.
     virtual void worker_died(Worker& worker, std::optional<Spool::Offer> unwitnessed,
                              std::optional<Spool::Offer> returned) = 0;
     /// A coroutine worker's call has ended: answered, or `died` with it.
@@ -124,6 +135,12 @@ class Workforce {
   void settle(Worker& worker);
 
   void order(Worker& worker, StartOrder order, std::vector<UniqueFd> descriptors);
+  /// Further jobs for a worker that runs one, in the order in which it shall begin them: what it ends soon
+  /// costs no wake of the daemon then. They come back where what it runs takes long.
+  void order_ahead(Worker& worker, std::vector<StartOrder> orders);
+  static constexpr std::size_t line_max = 12;  ///< below Spool::line_places, as the one that runs has one
+  /// Decides for each job of its line whether it was begun or comes back, by a compare-and-swap.
+  void take_line_back(Worker& worker);
   /// A free worker answers what lies in the ring, until it is let go. The descriptors stay the caller's;
   /// `errors` may be -1.
   void serve_calls(Worker& worker, const CallDuty& duty, const std::vector<int>& ring, int errors);
@@ -165,6 +182,12 @@ class Workforce {
   void kill_what_is_left(Worker& worker, JobId job);
   void forget_files(const std::string& key);
   void tell_stored(Worker& worker);
+  /// Makes the offer; its frame, to be sent.
+  std::string offer(Worker& worker, StartOrder& order);
+  void take_record(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome);
+  void look_at_line(Worker& worker);
+  void begins_next(Worker& worker);
+  void watch_lines();
   /// To the worker that runs this job, when it is back; not to one that has ended it meanwhile.
   void tell(Worker& worker, FrameType type, JobId job, std::string payload);
   static void signal_worker(const Worker& worker, int signal);
@@ -185,6 +208,8 @@ class Workforce {
   asio::steady_timer socket_check_;
   asio::steady_timer respawn_;
   asio::steady_timer pulse_check_;
+  asio::steady_timer line_check_;
+  bool lines_are_watched_ = false;
   bool pulses_are_watched_ = false;
   std::shared_ptr<FrameLink> zygote_;
   std::int32_t zygote_pid_ = 0;

@@ -64,7 +64,6 @@ void Workforce::free_place_of(Worker& worker, JobId job) {
 
 std::uint32_t Workforce::call(Worker& worker, TaskCall call) {
   call.place = take_place(worker, {0, 0, call.session, call.index, call.function});
-  if (worker.seq_stored > worker.seq_told) tell_stored(worker);
   worker.link->send(FrameType::call, encode(call));
   return call.place;
 }

@@ -77,7 +77,13 @@ std::string error_reply(const Json& id, const Error& error, const std::string& t
 }
 
 std::string notification(std::string_view method, const OrderedJson& params) {
-  return "{\"jsonrpc\":\"2.0\",\"method\":\"" + std::string(method) + "\",\"params\":" + dump(params) + "}";
+  return notification_of_text(method, dump(params));
+}
+
+std::string notification_of_text(std::string_view method, std::string_view params) {
+  std::string line = "{\"jsonrpc\":\"2.0\",\"method\":\"";
+  line.reserve(line.size() + method.size() + params.size() + 16);
+  return line.append(method).append("\",\"params\":").append(params).append("}");
 }
 
 OrderedJson bytes_to_json(std::string_view bytes) {

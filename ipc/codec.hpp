@@ -40,6 +40,8 @@ std::string error_reply(const Json& id, int code, const std::string& message,
 /// `type`: of what a function threw, beside whose message it goes into the error's data; "": none.
 std::string error_reply(const Json& id, const Error& error, const std::string& type = "");
 std::string notification(std::string_view method, const OrderedJson& params);
+/// Of params that are JSON text already, on one line.
+std::string notification_of_text(std::string_view method, std::string_view params);
 
 /// What a submit says once for all its jobs.
 struct SubmitContext {
@@ -89,12 +91,14 @@ struct JobRow {
   std::string stdout_tail, stderr_tail;
   std::uint64_t stdout_bytes = 0, stderr_bytes = 0;
 };
-/// The job record of the contract.
-OrderedJson record_from(const JobRow& row);
+/// The job record of the contract, as JSON on one line.
+std::string record_text(const JobRow& row);
 /// Without command, output and usage: for `list`.
-OrderedJson short_record_from(const JobRow& row);
+std::string short_record_text(const JobRow& row);
+/// How it ended, and what it was: for who waits for nothing else.
+std::string end_text(const JobRow& row);
 /// What is known of one call of `map`, by its index.
-OrderedJson call_record_from(const JobRow& row, std::uint64_t index);
+std::string call_record_text(const JobRow& row, std::uint64_t index);
 
 /// UTF-8 as a string, anything else as {"base64":"..."}.
 OrderedJson bytes_to_json(std::string_view bytes);

@@ -1,16 +1,18 @@
 #include "ipc/wire_text.hpp"
 
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
 #include "core/base/text.hpp"
 
 namespace tine::ipc {
+namespace {
 
-void append_wire(std::string& json, std::string_view bytes) {
-  if (!is_utf8(bytes)) {
-    json.append(R"({"base64":")").append(base64_encode(bytes)).append("\"}");
-    return;
-  }
+/// Of UTF-8.
+void append_quoted(std::string& json, std::string_view text) {
   json += '"';
-  for (const char c : bytes) {
+  for (const char c : text) {
     if (c == '"' || c == '\\') {
       json.append({'\\', c});
     } else if (static_cast<unsigned char>(c) < 0x20) {
@@ -21,6 +23,39 @@ void append_wire(std::string& json, std::string_view bytes) {
     }
   }
   json += '"';
+}
+
+}  // namespace
+
+void append_wire(std::string& json, std::string_view bytes) {
+  if (is_utf8(bytes)) return append_quoted(json, bytes);
+  json.append(R"({"base64":")").append(base64_encode(bytes)).append("\"}");
+}
+
+std::string& ObjectText::member(std::string_view name) {
+  if (json_.back() != '{') json_ += ',';
+  append_quoted(json_, name);
+  return json_ += ':';
+}
+
+void ObjectText::text(std::string_view name, std::string_view text) {
+  if (is_utf8(text)) return append_quoted(member(name), text);
+  member(name) += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void ObjectText::number(std::string_view name, double value) {
+  if (!std::isfinite(value)) return null(name);
+  char digits[32];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  const std::string_view written(digits, static_cast<std::size_t>(end - digits));
+  member(name) += written;
+  if (written.find_first_of(".e") == std::string_view::npos) json_ += ".0";
+}
+
+void ObjectText::json(std::string_view name, std::string_view json) {
+  const auto value = nlohmann::ordered_json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) return null(name);
+  member(name) += value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace tine::ipc

@@ -66,6 +66,14 @@ const std::string& boot_id() {
   return id;
 }
 
+std::uint64_t ticks_after_boot() {
+  constexpr long ticks_per_second = 100;  // USER_HZ: the same on all that Linux runs on but alpha and ia64
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * ticks_per_second +
+         static_cast<std::uint64_t>(now.tv_nsec) / (1'000'000'000 / ticks_per_second);
+}
+
 std::uint64_t process_start_ticks(int pid) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/stat", pid);

@@ -18,5 +18,7 @@ double seconds(const timeval& time);
 const std::string& boot_id();  ///< of this boot of the machine (/proc/sys/kernel/random/boot_id)
 /// In clock ticks after boot; 0: no such process. With pid and boot id it names a process for good.
 std::uint64_t process_start_ticks(int pid);
+/// Now, in the same unit. No system call.
+std::uint64_t ticks_after_boot();
 
 }  // namespace tine

@@ -89,10 +89,10 @@ class Duty {
  private:
   std::vector<std::string> environment() const {
     StartOrder order;
-    order.environment = duty_.environment;
+    order.environment = std::make_shared<const std::string>(duty_.environment);
     JobSpec spec;
     spec.pool = duty_.pool;
-    return job_environment(order, spec, place_.socket_path, place_.slot);
+    return JobEnvironments(place_.socket_path, place_.slot).of(order, spec);
   }
 
   void answer(std::uint32_t slot) {

@@ -34,10 +34,25 @@ void judge(int status, Outcome& outcome) {
   }
 }
 
-/// The whole process's: a worker looks before each of its jobs.
-std::uint64_t oom_kills() {
-  static const OomKills kills;
-  return kills.count();
+/// The whole process's. Before a job, a look that is hardly older than the job will do: a look costs more
+/// than all else that a worker does for a job that ends at once.
+constexpr auto look_lasts = std::chrono::milliseconds(100);
+
+struct OomLook {
+  OomKills kills;
+  std::uint64_t count = 0;
+  CommandRun::Clock::time_point at{};
+
+  std::uint64_t now() {
+    at = CommandRun::Clock::now();
+    return count = kills.count();
+  }
+  std::uint64_t lately() { return CommandRun::Clock::now() - at < look_lasts ? count : now(); }
+};
+
+OomLook& oom_look() {
+  static OomLook look;
+  return look;
 }
 
 /// Killed itself, or a shell that says so of what it ran.
@@ -53,7 +68,7 @@ CommandRun::CommandRun(Spawned spawned, UniqueFd alive, std::unique_ptr<MemoryGr
       alive_(std::move(alive)),
       group_(std::move(group)),
       kill_after_s_(kill_after_s),
-      oom_kills_before_(oom_kills()) {
+      oom_kills_before_(oom_look().lately()) {
   if (timeout_s > 0) timeout_at_ = after(timeout_s);
   if (alive_) never_block(alive_.get());
 }
@@ -140,7 +155,7 @@ void CommandRun::finish(Outcome& outcome) {
     outcome.state = JobState::cancelled;
     outcome.reason = Reason::cancelled;
   } else if (was_killed(outcome) &&
-             (oom_kills() > oom_kills_before_ || (group_ && group_->oom_kills() > 0))) {
+             (oom_look().now() > oom_kills_before_ || (group_ && group_->oom_kills() > 0))) {
     outcome.reason = Reason::oom;
   }
   outcome.user_s = seconds(usage.ru_utime);

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace tine {
 
@@ -29,12 +30,22 @@ void DaemonLink::close() {
   incoming_.clear();
   taken_ = 0;
   outgoing_.clear();
+  later_.clear();
   descriptors_.clear();
 }
 
 void DaemonLink::send(FrameType type, std::string_view payload) {
-  if (!is_open()) return;
-  outgoing_ += frame(type, payload);
+  send_later(type, payload);
+  flush();
+}
+
+void DaemonLink::send_later(FrameType type, std::string_view payload) {
+  if (is_open()) later_ += frame(type, payload);
+}
+
+void DaemonLink::flush() {
+  if (!is_open() || later_.empty()) return;
+  outgoing_ += std::exchange(later_, {});
   write();
 }
 

@@ -23,6 +23,10 @@ class DaemonLink {
   int fd() const { return fd_.get(); }
   bool wants_to_write() const { return !outgoing_.empty(); }
   void send(FrameType type, std::string_view payload);
+  /// The same, but it leaves with the next send() or flush(): one wake of the daemon for many frames.
+  void send_later(FrameType type, std::string_view payload);
+  bool has_later() const { return !later_.empty(); }
+  void flush();
   /// After poll said so: reads or writes what is possible. The link closes itself when the peer has gone.
   void serve(short events);
   void close();
@@ -45,6 +49,7 @@ class DaemonLink {
   std::string incoming_;
   std::size_t taken_ = 0;  ///< bytes of `incoming_` that next() has given out
   std::string outgoing_;
+  std::string later_;
   std::deque<UniqueFd> descriptors_;
 };
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +16,22 @@ inline bool is_of_service_manager(std::string_view entry) {
   return false;
 }
 
-/// A job's environment: the submitter's base, what the spec lays over it, and tine's own names. Each name
-/// once; the later wins. An order without a job (a call) leaves the job's id to the submitter's environment.
-std::vector<std::string> job_environment(const StartOrder& order, const JobSpec& spec,
-                                         const std::string& socket_path, std::uint32_t slot);
+/// The environments of a worker's jobs. Jobs of one submitter share a base, which is taken apart once.
+class JobEnvironments {
+ public:
+  JobEnvironments(std::string socket_path, std::uint32_t slot)
+      : socket_path_(std::move(socket_path)), slot_(slot) {}
+
+  /// The submitter's base, what the spec lays over it, and tine's own names. Each name once; the later wins.
+  /// An order without a job (a call) leaves the job's id to the submitter's environment. One without a base
+  /// has that of the order before.
+  std::vector<std::string> of(const StartOrder& order, const JobSpec& spec);
+
+ private:
+  std::string socket_path_;
+  std::uint32_t slot_;
+  std::shared_ptr<const std::string> base_;  ///< the last one
+  std::vector<std::string> entries_;         ///< of it
+};
 
 }  // namespace tine

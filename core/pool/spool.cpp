@@ -20,7 +20,7 @@ namespace tine {
 namespace {
 
 constexpr std::uint64_t spool_magic = 0x6c6f6f7073656e74;  // "tnespool"
-constexpr std::uint32_t spool_version = 4;
+constexpr std::uint32_t spool_version = 5;
 constexpr std::size_t desk_page_bytes = 4096;
 
 // The offer word: two bits of state, two of kind, 60 of job.
@@ -68,7 +68,7 @@ struct Spool::Desk {
   std::uint32_t unused;
 };
 
-/// In the file: this, padded to a page; a Desk for each place of a coroutine worker, to whole pages; Places.
+/// In the file: this, padded to a page; a Desk for each task of a coroutine worker, to whole pages; Places.
 struct Spool::Layout {
   std::atomic<std::uint64_t> magic;  ///< stored last: a spool killed while it was made is none
   std::uint32_t version;
@@ -78,16 +78,17 @@ struct Spool::Layout {
   std::int32_t pid;
   std::uint32_t tasks;  ///< 0: no coroutine worker
   std::uint64_t start_ticks;
-  alignas(64) Desk desk;              ///< where there are no tasks
-  std::atomic<std::int32_t> session;  ///< 0: none; stored after its start
-  std::atomic<std::uint64_t> session_start_ticks;
+  alignas(64) Desk desks[line_places];  ///< where there are no tasks
+  std::atomic<std::int32_t> session;    ///< 0: none; stored after the two below
+  std::atomic<std::uint64_t> session_born_from, session_born_to;
   std::atomic<std::int64_t> paused_since_us;  ///< CLOCK_MONOTONIC, 0: it is not
   std::atomic<std::int64_t> paused_before_us;
   alignas(64) std::atomic<std::uint64_t> stored;  ///< records up to this seq are in the store
+  std::atomic<std::uint32_t> awaits_store;        ///< the worker sleeps until more of them are
   alignas(64) Pulse pulse;
 };
 
-std::size_t Spool::places_of(std::uint32_t tasks) { return tasks == 0 ? 16 : 128; }
+std::size_t Spool::places_of(std::uint32_t tasks) { return tasks == 0 ? 32 : 128; }
 
 std::size_t Spool::bytes_of(std::uint32_t tasks) {
   static_assert(sizeof(Layout) <= desk_page_bytes && sizeof(Desk) == 16);
@@ -108,7 +109,7 @@ std::span<Spool::Place> Spool::places() const {
 Spool::Place& Spool::place_of(std::uint64_t seq) const { return places()[seq % places().size()]; }
 
 Spool::Desk& Spool::desk(std::uint32_t place) const {
-  if (seat_.tasks == 0) return layout_->desk;
+  if (seat_.tasks == 0) return layout_->desks[place];
   return reinterpret_cast<Desk*>(reinterpret_cast<std::byte*>(layout_) + desk_page_bytes)[place];
 }
 
@@ -213,10 +214,14 @@ void Spool::clear_offer(std::uint32_t place) {
 
 Pulse& Spool::pulse() const { return layout_->pulse; }
 
-void Spool::set_session(const ProcessId& leader) {
+void Spool::session_begins() {
   layout_->session.store(0, std::memory_order_release);
-  layout_->session_start_ticks.store(leader.start_ticks, std::memory_order_release);
-  layout_->session.store(leader.pid, std::memory_order_release);
+  layout_->session_born_from.store(ticks_after_boot(), std::memory_order_release);
+}
+
+void Spool::session_is_led_by(pid_t leader) {
+  layout_->session_born_to.store(ticks_after_boot(), std::memory_order_release);
+  layout_->session.store(leader, std::memory_order_release);
 }
 
 void Spool::pause_clock(bool paused) {
@@ -232,9 +237,10 @@ std::int64_t Spool::paused_us() const noexcept {
   return layout_->paused_before_us.load() + (since == 0 ? 0 : monotonic_us() - since);
 }
 
-ProcessId Spool::session() const {
+SessionId Spool::session() const {
   return {layout_->session.load(std::memory_order_acquire),
-          layout_->session_start_ticks.load(std::memory_order_acquire)};
+          layout_->session_born_from.load(std::memory_order_acquire),
+          layout_->session_born_to.load(std::memory_order_acquire)};
 }
 
 Result<std::uint64_t> Spool::append(OrderKind kind, const std::string& outcome_bytes) {
@@ -276,8 +282,16 @@ void Spool::mark_stored(std::uint64_t seq) {
     const auto there = place.seq.load(std::memory_order_acquire);
     if (there > before && there <= seq && place.is_beside) ::unlink(beside(path_, there).c_str());
   }
-  layout_->stored.store(seq, std::memory_order_release);
+  layout_->stored.store(seq);  // before the look at awaits_store(), as that is before the look at `stored`
 }
+
+bool Spool::waits_while_full() {
+  const bool waits = is_full() && (layout_->awaits_store.store(1), is_full());
+  if (!waits && awaits_store()) layout_->awaits_store.store(0);
+  return waits;
+}
+
+bool Spool::awaits_store() const { return layout_->awaits_store.load() != 0; }
 
 std::vector<Spool::Record> Spool::unstored() const {
   const auto stored = layout_->stored.load(std::memory_order_acquire);
@@ -301,9 +315,7 @@ std::vector<Spool::Record> Spool::unstored() const {
 
 std::uint64_t Spool::stored() const { return layout_->stored.load(std::memory_order_acquire); }
 
-bool Spool::is_full() const {
-  return seq_ - layout_->stored.load(std::memory_order_acquire) >= places().size();
-}
+bool Spool::is_full() const { return seq_ - layout_->stored.load() >= places().size(); }
 
 void Spool::remove(const std::string& state_dir, const std::string& key) {
   const std::string folder = folder_of(state_dir);

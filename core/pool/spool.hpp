@@ -24,7 +24,7 @@ namespace tine {
 /// The offer word decides who has a job after a crash. The daemon writes offered before it sends the order;
 /// then one compare-and-swap wins: offered -> begun (worker, before exec) or offered -> recalled (daemon:
 /// cancel, restart). A coroutine worker has such a word for each of its places, seat().tasks of them; other
-/// workers have one, place 0.
+/// workers have line_places, as one may be offered its next jobs while it still runs another.
 class Spool {
  public:
   enum class OfferState : std::uint8_t { idle, offered, begun, recalled };
@@ -34,6 +34,8 @@ class Spool {
     JobId job = 0;
     std::uint32_t attempt = 0;
   };
+
+  static constexpr std::uint32_t line_places = 16;
 
   /// Made by the worker. Errors: ENOSPC and what open(2) gives.
   static Result<std::unique_ptr<Spool>> create(const std::string& state_dir, const WorkerSeat& seat);
@@ -48,6 +50,7 @@ class Spool {
   bool worker_lives() const;  ///< pid, start time and boot id still match
 
   Offer offer(std::uint32_t place = 0) const;
+  std::uint32_t offers() const { return seat_.tasks == 0 ? line_places : seat_.tasks; }
   /// daemon; the word was idle or recalled
   void make_offer(OrderKind kind, JobId job, std::uint32_t attempt, std::uint32_t place = 0);
   /// worker: offered -> begun; false: it was recalled
@@ -65,12 +68,14 @@ class Spool {
   /// worker: how long it has been stopped, in microseconds; for its time-out.
   std::int64_t paused_us() const noexcept;
 
-  /// worker: the session of the command that it has begun, for who cleans up after its death. {}: none.
-  void set_session(const ProcessId& leader);
-  ProcessId session() const;
+  /// The session of the command that a worker has begun, for who cleans up after its death. The worker says
+  /// that one is about to begin, then its leader that it leads it: no system call, and known before the exec.
+  void session_begins();
+  void session_is_led_by(pid_t leader);
+  SessionId session() const;
 
   /// worker: the record is complete or absent whoever is killed when. Returns its seq (from 1, rising by
-  /// one). Errors: every place is taken (16 unstored records, 128 of a coroutine worker). A record larger
+  /// one). Errors: every place is taken (32 unstored records, 128 of a coroutine worker). A record larger
   /// than a place goes to a file beside it.
   Result<std::uint64_t> append(OrderKind kind, const std::string& outcome_bytes);
   /// worker: the same from a signal handler, for a record of at most `record_bytes_max` while !is_full().
@@ -78,8 +83,12 @@ class Spool {
   void append_and_end(OrderKind kind, const char* outcome_bytes, std::size_t size) noexcept;
   static constexpr std::size_t record_bytes_max =
       (20u << 10) - 32;                 ///< of one place; a larger record goes beside
-  void mark_stored(std::uint64_t seq);  ///< places up to seq are free
-  std::uint64_t stored() const;         ///< the last one so marked
+  void mark_stored(std::uint64_t seq);  ///< daemon or worker: places up to seq are free
+  /// worker: true while every place is taken, and from now on, until it is false, the daemon sees
+  /// awaits_store(). What the daemon marks after it has seen that, it tells by a frame as well.
+  bool waits_while_full();
+  bool awaits_store() const;
+  std::uint64_t stored() const;  ///< the last one so marked
   struct Record {
     std::uint64_t seq;
     OrderKind kind;

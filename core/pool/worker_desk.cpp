@@ -42,14 +42,14 @@ void WorkerDesk::say_hello() {
   for (const auto& record : spool_->unstored()) send_record(record.seq, record.outcome_bytes);
 }
 
-void WorkerDesk::send_record(std::uint64_t seq, const std::string& outcome_bytes) {
+void WorkerDesk::send_record(std::uint64_t seq, const std::string& outcome_bytes, bool later) {
   ByteWriter out;
   out.number<std::uint64_t>(seq);
   out.string(outcome_bytes);
-  link_.send(FrameType::ended, out.bytes());
+  later ? link_.send_later(FrameType::ended, out.bytes()) : link_.send(FrameType::ended, out.bytes());
 }
 
-void WorkerDesk::record(OrderKind kind, Outcome& outcome, std::uint32_t place) {
+void WorkerDesk::record(OrderKind kind, Outcome& outcome, std::uint32_t place, bool later) {
   std::string bytes = encode(outcome);
   auto seq = spool_->append(kind, bytes);
   while (!seq) {
@@ -64,7 +64,7 @@ void WorkerDesk::record(OrderKind kind, Outcome& outcome, std::uint32_t place) {
   }
   failpoint("worker.recorded");
   spool_->clear_offer(place);
-  send_record(*seq, bytes);
+  send_record(*seq, bytes, later);
   failpoint("worker.reported");
 }
 

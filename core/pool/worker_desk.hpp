@@ -26,13 +26,14 @@ class WorkerDesk {
 
   /// Keeps an end until the store has it, and tells the daemon. Needs a place: !spool().is_full(). One that
   /// is too large, where there is no room on the disk beside it, loses its result and its output.
-  void record(OrderKind kind, Outcome& outcome, std::uint32_t place = 0);
+  /// `later`: the daemon hears of it with what is sent next.
+  void record(OrderKind kind, Outcome& outcome, std::uint32_t place = 0, bool later = false);
   /// The spool file goes, where nothing lies in it any more. true: it has gone.
   bool close();
 
  private:
   void say_hello();
-  void send_record(std::uint64_t seq, const std::string& outcome_bytes);
+  void send_record(std::uint64_t seq, const std::string& outcome_bytes, bool later = false);
 
   const WorkerContext& context_;
   pid_t zygote_;

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cmath>
+#include <deque>
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
@@ -28,15 +29,21 @@ namespace {
 
 using Clock = CommandRun::Clock;
 constexpr auto redial_interval = std::chrono::milliseconds(100);
+/// So long an end may wait for company on its way to the daemon, while the next job runs.
+constexpr auto tell_interval = std::chrono::milliseconds(5);
 
 class WorkerLoop {
  public:
   explicit WorkerLoop(const WorkerContext& context)
-      : context_(context), desk_(context), output_(context.setup.state_dir, context.seat.key) {}
+      : context_(context),
+        desk_(context),
+        environments_(context.setup.socket_path, context.seat.slot),
+        output_(context.setup.state_dir, context.seat.key) {}
 
   int run() {
     null_ = UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    if (!null_ || !desk_.open()) return 1;
+    no_input_ = UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!null_ || !no_input_ || !desk_.open()) return 1;
     while (running_ || !desk_.is_done()) step();
     if (desk_.close()) output_.remove();
     return 0;
@@ -47,9 +54,16 @@ class WorkerLoop {
     std::unique_ptr<CommandRun> command;
     Outcome outcome;
     OrderKind kind;
+    std::uint32_t place;
     bool captured;
     std::uint64_t output_max;
     std::vector<OutputPump> pumps;  ///< stdout's and stderr's, where the output is bounded
+  };
+
+  /// What is to be begun when what runs has ended.
+  struct Waiting {
+    StartOrder order;
+    std::vector<UniqueFd> descriptors;
   };
 
   void step() {
@@ -76,6 +90,9 @@ class WorkerLoop {
     if (ready > 0 && link_at >= 0 && watched[link_at].revents) desk_.link().serve(watched[link_at].revents);
     take_frames();
     if (ready > 0 && ended_at >= 0 && watched[ended_at].revents) finish_command();
+    if (!desk_.link().is_open()) line_.clear();  // the next daemon takes them back: their words say offered
+    begin_next();
+    if (desk_.link().has_later() && (line_.size() <= line_full_ / 3 || Clock::now() >= tell_at_)) tell();
     if (!desk_.link().is_open() && running_ && Clock::now() >= redial_at_) redial();
     follow_daemon();
   }
@@ -92,9 +109,16 @@ class WorkerLoop {
   int wait_ms() const {
     std::optional<Clock::time_point> until = running_ ? running_->command->deadline() : std::nullopt;
     if (!desk_.link().is_open() && (!until || redial_at_ < *until)) until = redial_at_;
+    if (desk_.link().has_later() && (!until || tell_at_ < *until)) until = tell_at_;
     if (!until) return -1;
     const auto left = std::chrono::duration_cast<std::chrono::microseconds>(*until - Clock::now()).count();
     return left <= 0 ? 0 : static_cast<int>(std::min<std::int64_t>(left / 1000 + 1, 1 << 30));
+  }
+
+  /// In time for the daemon to send more, while there still is some.
+  void tell() {
+    desk_.link().flush();
+    line_full_ = line_.size();
   }
 
   void redial() {
@@ -159,17 +183,29 @@ class WorkerLoop {
   }
 
   void take_order(const std::string& payload) {
-    StartOrder order;
-    if (!decode(payload, order)) return;
-    std::vector<UniqueFd> descriptors = desk_.link().take_descriptors(order.descriptors);
-    failpoint("worker.received");
-    while (desk_.spool().is_full())
-      wait_for_daemon();  // a function's time-out must find a place for its record
-    if (running_ || !desk_.spool().begin(order.job, order.attempt)) {
-      if (!running_) desk_.spool().clear_offer();
-      return;
+    Waiting next;
+    if (!decode(payload, next.order)) return;
+    next.descriptors = desk_.link().take_descriptors(next.order.descriptors);
+    line_.push_back(std::move(next));
+    line_full_ = line_.size();
+    begin_next();
+  }
+
+  void begin_next() {
+    while (!running_ && !line_.empty()) {
+      Waiting next = std::move(line_.front());
+      line_.pop_front();
+      take(next.order, std::move(next.descriptors));
     }
-    desk_.spool().set_session({});
+  }
+
+  void take(StartOrder& order, std::vector<UniqueFd> descriptors) {
+    failpoint("worker.received");
+    wait_for_place();  // a function's time-out must find one for its record
+    if (order.place >= desk_.spool().offers()) return;
+    if (!desk_.spool().begin(order.job, order.attempt, order.place))
+      return desk_.spool().clear_offer(order.place);
+    desk_.spool().session_begins();
     failpoint("worker.begun");
     Outcome outcome;
     outcome.job = order.job;
@@ -180,7 +216,7 @@ class WorkerLoop {
     const auto spec = decode_spec(order.spec);
     if (!spec) {
       fail_to_start(outcome, {126, "BadSpec", "the job's specification cannot be read"});
-      return record(order.kind, outcome);
+      return record(order, outcome);
     }
     begin(order, *spec, std::move(descriptors), outcome);
   }
@@ -196,24 +232,24 @@ class WorkerLoop {
       own_in = std::move(*in);
     } else {
       fail_to_start(outcome, {126, "StdinUnreadable", in.error().message()});
-      return record(order.kind, outcome);
+      return record(order, outcome);
     }
     if (captured)
       if (auto status = output_.prepare(); !status) {
         fail_to_start(outcome, {126, "OutputFailed", status.error().message()});
-        return record(order.kind, outcome);
+        return record(order, outcome);
       }
-    command.in = own_in.get();
+    command.in = own_in ? own_in.get() : no_input_.get();
     command.out = given_away ? descriptors[1].get() : captured ? output_.out() : null_.get();
     command.err = given_away ? descriptors[2].get() : captured ? output_.err() : null_.get();
     std::vector<OutputPump> pumps;
     if (captured && spec.max_output_bytes != no_bound && spec.kind == JobKind::command) {
       if (auto status = bound_output(command, spec.max_output_bytes, pumps); !status) {
         fail_to_start(outcome, {126, "OutputFailed", status.error().message()});
-        return record(order.kind, outcome);
+        return record(order, outcome);
       }
     }
-    command.environment = job_environment(order, spec, context_.setup.socket_path, context_.seat.slot);
+    command.environment = environments_.of(order, spec);
     if (spec.kind == JobKind::function) return call(order, spec, command, alive, captured, outcome);
     command.argv = spec.argv;
     command.workdir = spec.workdir;
@@ -223,26 +259,23 @@ class WorkerLoop {
     std::unique_ptr<MemoryGroup> group;
     if (auto status = bound_memory(command, spec.max_memory_bytes, group); !status) {
       fail_to_start(outcome, {126, "LimitRefused", "max_memory: " + status.error().message()});
-      return record(order.kind, outcome);
+      return record(order, outcome);
     }
     command.on_session_argument = &desk_.spool();
-    command.on_session = [](void* spool) {
-      const pid_t leader = ::getpid();
-      static_cast<Spool*>(spool)->set_session({leader, process_start_ticks(leader)});
-    };
+    command.on_session = [](void* spool) { static_cast<Spool*>(spool)->session_is_led_by(::getpid()); };
     ExecFailure failure;
     auto spawned = spawn_command(command, failure);
     for (OutputPump& pump : pumps) pump.close_write_end();
     if (!spawned) failure = {126, "ForkFailed", spawned.error().message()};
     if (!spawned || spawned->pid < 0) {
       fail_to_start(outcome, failure);
-      return record(order.kind, outcome);
+      return record(order, outcome);
     }
     failpoint("worker.execd");
     auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), std::move(group),
                                             spec.timeout_s, spec.kill_after_s);
-    running_.emplace(Running{std::move(run), std::move(outcome), order.kind, captured, spec.max_output_bytes,
-                             std::move(pumps)});
+    running_.emplace(Running{std::move(run), std::move(outcome), order.kind, order.place, captured,
+                             spec.max_output_bytes, std::move(pumps)});
   }
 
   /// The whole job by a group of its own where there can be one, else each of its processes.
@@ -268,6 +301,7 @@ class WorkerLoop {
     return ok();
   }
 
+  /// Nothing: no_input_.
   Result<UniqueFd> open_stdin(const StartOrder& order, const JobSpec& spec,
                               std::vector<UniqueFd>& descriptors) {
     if (!descriptors.empty()) return std::move(descriptors.front());
@@ -278,9 +312,9 @@ class WorkerLoop {
       ::lseek(memory.get(), 0, SEEK_SET);
       return memory;
     }
-    const std::string path = spec.stdin_path.empty() ? "/dev/null" : spec.stdin_path;
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) return errno_error("stdin " + path);
+    if (spec.stdin_path.empty()) return UniqueFd();
+    UniqueFd fd(::open(spec.stdin_path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return errno_error("stdin " + spec.stdin_path);
     return fd;
   }
 
@@ -289,12 +323,13 @@ class WorkerLoop {
     const Functions::Function* function = context_.functions.find(spec.function);
     if (!function) {
       fail_to_start(outcome, {127, "FunctionNotFound", "there is no function " + spec.function});
-      return record(order.kind, outcome);
+      return record(order, outcome);
     }
+    desk_.link().flush();  // nobody can while it runs
     call_function(*function, spec, {command.environment, command.in, command.out, command.err, alive.get()},
                   desk_.spool(), outcome);
     if (captured) output_.collect(outcome, spec.max_output_bytes);
-    record(order.kind, outcome);
+    record(order, outcome);
   }
 
   static void fail_to_start(Outcome& outcome, const ExecFailure& failure) {
@@ -316,18 +351,25 @@ class WorkerLoop {
       ended.outcome.stderr_dropped_bytes = ended.pumps[1].dropped_bytes();
     }
     if (ended.captured) output_.collect(ended.outcome, ended.output_max);
-    record(ended.kind, ended.outcome);
+    record(ended.kind, ended.place, ended.outcome);
+  }
+
+  void record(const StartOrder& order, Outcome& outcome) { record(order.kind, order.place, outcome); }
+  void record(OrderKind kind, std::uint32_t place, Outcome& outcome) {
+    outcome.finished = now_micros();
+    failpoint("worker.judged");
+    wait_for_place();
+    if (!desk_.link().has_later()) tell_at_ = Clock::now() + tell_interval;
+    desk_.record(kind, outcome, place, !line_.empty());
   }
 
   /// When every place is taken, the daemon's word is waited for.
-  void record(OrderKind kind, Outcome& outcome) {
-    outcome.finished = now_micros();
-    failpoint("worker.judged");
-    while (desk_.spool().is_full()) wait_for_daemon();
-    desk_.record(kind, outcome);
+  void wait_for_place() {
+    while (desk_.spool().waits_while_full()) wait_for_daemon();
   }
 
   void wait_for_daemon() {
+    desk_.link().flush();
     if (!desk_.link().is_open()) {
       ::poll(nullptr, 0, static_cast<int>(redial_interval.count()));
       redial();
@@ -343,9 +385,13 @@ class WorkerLoop {
 
   const WorkerContext& context_;
   WorkerDesk desk_;
-  UniqueFd null_;
+  UniqueFd null_, no_input_;
+  JobEnvironments environments_;
   OutputFiles output_;
   std::optional<Running> running_;
+  std::deque<Waiting> line_;
+  std::size_t line_full_ = 0;    ///< how long it was when the daemon and this worker last said something
+  Clock::time_point tell_at_{};  ///< when what has ended is told at the latest
   Clock::time_point redial_at_{};
   int daemon_ = 0;  ///< the dial that it answers, 0: none
 };

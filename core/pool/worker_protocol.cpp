@@ -81,7 +81,8 @@ std::string encode(const StartOrder& order) {
   out.number(order.attempt);
   out.number(order.kind);
   out.string(order.spec);
-  out.string(order.environment);
+  out.number(static_cast<std::uint8_t>(order.environment != nullptr));
+  if (order.environment) out.string(*order.environment);
   out.string(order.stdin_bytes);
   out.number(order.descriptors);
   out.number(order.place);
@@ -94,11 +95,12 @@ bool decode(std::string_view bytes, StartOrder& order) {
   order.attempt = in.number<std::uint32_t>();
   order.kind = in.number<OrderKind>();
   order.spec = in.string();
-  order.environment = in.string();
+  const auto has_environment = in.number<std::uint8_t>();
+  order.environment = has_environment ? std::make_shared<const std::string>(in.string()) : nullptr;
   order.stdin_bytes = in.string();
   order.descriptors = in.number<std::uint8_t>();
   order.place = in.number<std::uint32_t>();
-  return in.at_end() && order.kind <= OrderKind::callback;
+  return in.at_end() && has_environment <= 1 && order.kind <= OrderKind::callback;
 }
 
 std::string encode(const TaskCall& call) {

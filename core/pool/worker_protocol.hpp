@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,11 +82,12 @@ struct StartOrder {
   JobId job = 0;
   std::uint32_t attempt = 1;
   OrderKind kind = OrderKind::job;
-  std::string spec;              ///< encode(JobSpec). A callback's is a command
-  std::string environment;       ///< the base environment: K=V, each ended by NUL
+  std::string spec;  ///< encode(JobSpec). A callback's is a command
+  /// The base environment: K=V, each ended by NUL. nullptr: that of the order before it on this link.
+  std::shared_ptr<const std::string> environment;
   std::string stdin_bytes;       ///< a callback's input; empty for a job
   std::uint8_t descriptors = 0;  ///< how many ride with this frame: 0, 2 (stdin, alive) or 4
-  std::uint32_t place = 0;       ///< in a coroutine worker; no other task sits there
+  std::uint32_t place = 0;       ///< whose offer word it has; nothing else sits there
 };
 
 /// A call that is not stored, for a coroutine worker.

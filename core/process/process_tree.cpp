@@ -112,12 +112,12 @@ bool has_entry(std::string_view environment, std::string_view entry) {
 
 /// As long as a session has members its number is not given to another process; one that was made later under
 /// the same number has a leader that started at another time.
-bool is_of_session(pid_t pid, const ProcessId& leader) {
-  if (leader.pid <= 0 || ::getsid(pid) != leader.pid) return false;
+bool is_of_session(pid_t pid, const SessionId& session) {
+  if (session.leader <= 0 || ::getsid(pid) != session.leader) return false;
   const std::uint64_t started = process_start_ticks(pid);  // 0: it has ended
-  if (started < leader.start_ticks) return false;
-  const std::uint64_t leader_started = process_start_ticks(leader.pid);
-  return leader_started == 0 || leader_started == leader.start_ticks;
+  if (started < session.born_from) return false;
+  const std::uint64_t leader_started = process_start_ticks(session.leader);
+  return leader_started == 0 || (leader_started >= session.born_from && leader_started <= session.born_to);
 }
 
 }  // namespace
@@ -207,7 +207,7 @@ void kill_orphans(const std::vector<pid_t>& spared) {
   }
 }
 
-void kill_by_token(const std::string& socket_path, JobId job, const ProcessId& leader) {
+void kill_by_token(const std::string& socket_path, JobId job, const SessionId& session) {
   const std::string socket_entry = "TINE_SOCKET=" + socket_path;
   const std::string job_entry = "TINE_JOB_ID=" + std::to_string(job);
   for (int round = 0; round < token_rounds_max; ++round) {
@@ -220,7 +220,7 @@ void kill_by_token(const std::string& socket_path, JobId job, const ProcessId& l
       const auto environment = read_file(proc(pid, "environ"));  // empty for a zombie
       const bool has_token =
           environment && has_entry(*environment, job_entry) && has_entry(*environment, socket_entry);
-      if (!has_token && !is_of_session(pid, leader)) continue;
+      if (!has_token && !is_of_session(pid, session)) continue;
       found = true;
       ::pidfd_send_signal(fd.get(), SIGKILL, nullptr, 0);
       reap(pid, WNOHANG);

@@ -37,16 +37,17 @@ void signal_tree(pid_t pid, int signal);
 /// children and what is below those. One system call when there is none and nothing is spared.
 void kill_strays(const std::vector<pid_t>& spared = {});
 
-/// A process of this boot, named for good. {}: none.
-struct ProcessId {
-  pid_t pid = 0;
-  std::uint64_t start_ticks = 0;  ///< process_start_ticks()
+/// A session of this boot, named for good by when its leader was born: between two looks at
+/// ticks_after_boot(). {}: none.
+struct SessionId {
+  pid_t leader = 0;
+  std::uint64_t born_from = 0, born_to = 0;
 };
 
 /// SIGKILLs every process whose environment has exactly TINE_SOCKET=`socket_path` and TINE_JOB_ID=`job`, and
-/// every one of the session that `leader` began, until none is found (at most two seconds). For a job whose
+/// every one of this session, until none is found (at most two seconds). For a job whose
 /// worker and zygote are both gone. Who cleared its environment and left the session escapes.
-void kill_by_token(const std::string& socket_path, JobId job, const ProcessId& leader = {});
+void kill_by_token(const std::string& socket_path, JobId job, const SessionId& session = {});
 
 /// SIGKILLs and reaps the children of this process but `spared`, and all below them, until there is none: at
 /// most two seconds, unlike kill_strays(), which waits for as long as they take.

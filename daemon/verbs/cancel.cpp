@@ -25,6 +25,7 @@ Answer cancel(Call& call) {
   for (const bool begun : {false, true}) {
     if (begun && *spare_running) break;
     for (const auto& [id, state] : *selected) {
+      call.services.jobs.settle(id);
       const LiveJob* job = call.services.jobs.find(id);
       if (!job || has_begun(*job) != begun) continue;
       const Status status = park_for<Status>([&, one = id](std::function<void(Status)> done) {

@@ -89,9 +89,10 @@ Answer show(Call& call) {
   for (const auto& [id, state] : *selected) ids.push_back(id);
   auto rows = read_rows(call.services, ids);
   if (!rows) return rows.error();
-  ipc::OrderedJson jobs = ipc::OrderedJson::array();
-  for (const auto& row : *rows) jobs.push_back(ipc::record_from(row));
-  return ipc::OrderedJson{{"jobs", std::move(jobs)}};
+  JobsText jobs(call.result_text);
+  for (const auto& row : *rows) jobs.add(ipc::record_text(row));
+  jobs.end();
+  return ipc::OrderedJson();
 }
 
 Answer list(Call& call) {
@@ -123,12 +124,13 @@ Answer list(Call& call) {
       if (live_state_matches(call.services.jobs, row, wanted)) rows.push_back(std::move(row));
   }
   if (!onwards) std::reverse(rows.begin(), rows.end());
-  ipc::OrderedJson jobs = ipc::OrderedJson::array();
+  JobsText jobs(call.result_text);
   for (auto& row : rows) {
     complete_row(row, &call.services.jobs, call.services.state_dir);
-    jobs.push_back(ipc::short_record_from(row));
+    jobs.add(ipc::short_record_text(row));
   }
-  return ipc::OrderedJson{{"jobs", std::move(jobs)}, {"more", more}};
+  jobs.end(more ? R"(,"more":true)" : R"(,"more":false)");
+  return ipc::OrderedJson();
 }
 
 Answer logs(Call& call) {

@@ -79,7 +79,8 @@ Answer follow(Call& call, JobId id, bool has_caller) {
   auto rows = read_rows(services, {id});
   if (!rows) return rows.error();
   if (rows->empty()) return make_error(Errc::absent, "job " + std::to_string(id) + " is forgotten");
-  return ipc::record_from(rows->front());
+  call.result_text = ipc::record_text(rows->front());
+  return ipc::OrderedJson();
 }
 
 }  // namespace

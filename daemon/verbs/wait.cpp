@@ -8,17 +8,11 @@
 namespace tine::verbs {
 namespace {
 
-ipc::OrderedJson brief(const ipc::JobRow& row) {
-  auto record = ipc::short_record_from(row);
-  ipc::OrderedJson brief;
-  for (const char* key : {"id", "state", "reason", "kind", "exit_code", "signal"}) brief[key] = record[key];
-  return brief;
-}
-
 /// Records read from the store at a time: bounds what one answer holds in memory at once.
 constexpr std::size_t rows_at_once = 256;
 
-Status add_records(Call& call, const WaitFor& wanted, const std::vector<JobId>& ids, ipc::OrderedJson& jobs) {
+/// `jobs`: where they go, unless they are told at once.
+Status add_records(Call& call, const WaitFor& wanted, const std::vector<JobId>& ids, JobsText* jobs) {
   for (std::size_t at = 0; at < ids.size(); at += rows_at_once) {
     const std::vector<JobId> part(
         ids.begin() + static_cast<std::ptrdiff_t>(at),
@@ -27,10 +21,10 @@ Status add_records(Call& call, const WaitFor& wanted, const std::vector<JobId>& 
     if (!rows) return rows.error();
     for (const auto& row : *rows) {
       if (wanted.stream) {
-        call.channel.hold(ipc::notification(ipc::job_finished, ipc::record_from(row)));
+        call.channel.hold(ipc::notification_of_text(ipc::job_finished, ipc::record_text(row)));
         if (auto status = call.channel.drain(); !status) return status;
       } else {
-        jobs.push_back(wanted.records ? ipc::record_from(row) : brief(row));
+        jobs->add(wanted.records ? ipc::record_text(row) : ipc::end_text(row));
       }
     }
     call.channel.flush();  // what ended together in one write: each wakes the client
@@ -62,12 +56,11 @@ Answer wait_for(Call& call, WaitFor wanted) {
   call.channel.on_close([gone = std::weak_ptr(here)] {
     if (const auto bell = gone.lock()) (*bell)->ring();
   });
-  ipc::OrderedJson jobs = ipc::OrderedJson::array();
   if (wanted.progress)
     call.channel.send(ipc::notification(
         ipc::wait_began, ipc::OrderedJson{{"jobs", wanted.ids.size()}, {"ended", ended.size()}}));
   if (wanted.stream && !ended.empty())
-    if (auto status = add_records(call, wanted, ended, jobs); !status) return status.error();
+    if (auto status = add_records(call, wanted, ended, nullptr); !status) return status.error();
   while (!pending.empty() && (!wanted.any || ended.empty())) {
     if (!call.channel.is_open()) return make_error(Errc::unavailable, "the client has gone");
     if (waiting.ended.empty() && !waiting.bell.wait(deadline) && waiting.ended.empty()) {
@@ -80,14 +73,15 @@ Answer wait_for(Call& call, WaitFor wanted) {
       if (pending.erase(waiting.ended.front())) now.push_back(waiting.ended.front());
     ended.insert(ended.end(), now.begin(), now.end());
     if (wanted.stream && !now.empty())
-      if (auto status = add_records(call, wanted, now, jobs); !status) return status.error();
+      if (auto status = add_records(call, wanted, now, nullptr); !status) return status.error();
   }
   if (wanted.any && ended.size() > 1) ended.resize(1);
-  if (!wanted.stream) {
-    std::vector<JobId> in_order = wanted.any ? ended : wanted.ids;
-    if (auto status = add_records(call, wanted, in_order, jobs); !status) return status.error();
-  }
-  return ipc::OrderedJson{{"jobs", std::move(jobs)}};
+  JobsText jobs(call.result_text);
+  if (!wanted.stream)
+    if (auto status = add_records(call, wanted, wanted.any ? ended : wanted.ids, &jobs); !status)
+      return status.error();
+  jobs.end();
+  return ipc::OrderedJson();
 }
 
 Answer wait(Call& call) {

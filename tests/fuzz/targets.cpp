@@ -84,8 +84,8 @@ void check_spec(const JobSpec& spec) {
   row.spec = spec;
   row.state = JobState::failed;
   row.outcome = some_outcome();
-  (void)ipc::record_from(row).dump();
-  (void)ipc::short_record_from(row).dump();
+  must(ipc::Json::accept(ipc::record_text(row)), "a record is JSON");
+  must(ipc::Json::accept(ipc::short_record_text(row)), "a short record is JSON");
 }
 
 void request(const std::string& input) {
@@ -137,7 +137,7 @@ void stored_outcome(const std::string& input) {
   row.spec = some_spec();
   row.state = outcome->state;
   row.outcome = outcome;
-  (void)ipc::record_from(row).dump(-1, ' ', false, ipc::OrderedJson::error_handler_t::replace);
+  must(ipc::Json::accept(ipc::record_text(row)), "a record is JSON");
 }
 
 void worker_protocol(const std::string& input) {
@@ -285,7 +285,8 @@ const std::vector<Target>& targets() {
              encode(WorkerHello{"key", "pool", 1, 2, true}),
              encode(TaskCall{1, 2, 3, "echo", "[1]", false, true}),
              encode(TaskAnswer{1, 2, 3, false, "[1]"}),
-             encode(StartOrder{1, 1, OrderKind::job, encode(some_spec()), "A=B", "", 0})};
+             encode(StartOrder{1, 1, OrderKind::job, encode(some_spec()),
+                               std::make_shared<const std::string>("A=B"), "", 0})};
        }},
       {"daemon-link", daemon_link, frame_seeds},
       {"frame-link", frame_link, frame_seeds},

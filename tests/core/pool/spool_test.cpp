@@ -13,7 +13,7 @@
 namespace tine {
 namespace {
 
-constexpr std::uint64_t places = 16;
+constexpr std::uint64_t places = 32;
 
 struct StateDir {
   StateDir() {
@@ -105,7 +105,7 @@ TEST_CASE("spool: records come in order, until they are stored") {
   CHECK(daemon->unstored()[0].seq == 2);
 }
 
-TEST_CASE("spool: the seventeenth unstored record is refused, and fits when one is stored") {
+TEST_CASE("spool: one unstored record more than there are places is refused, and fits when one is stored") {
   const StateDir dir;
   const auto worker = create(dir);
   for (std::uint64_t i = 1; i <= places; ++i) {
@@ -113,14 +113,14 @@ TEST_CASE("spool: the seventeenth unstored record is refused, and fits when one 
     REQUIRE(worker->append(OrderKind::job, std::to_string(i)));
   }
   CHECK(worker->is_full());
-  CHECK_FALSE(worker->append(OrderKind::job, "17"));
+  CHECK_FALSE(worker->append(OrderKind::job, "33"));
 
   worker->mark_stored(1);
-  CHECK(*worker->append(OrderKind::job, "17") == 17);
+  CHECK(*worker->append(OrderKind::job, "33") == 33);
   const auto records = worker->unstored();
   REQUIRE(records.size() == places);
   CHECK(records.front().outcome_bytes == "2");
-  CHECK(records.back().outcome_bytes == "17");
+  CHECK(records.back().outcome_bytes == "33");
 }
 
 TEST_CASE("spool: a record too large for a place lies beside, until it is stored") {

@@ -8,15 +8,21 @@ namespace tine {
 namespace {
 
 TEST_CASE("start order: every field survives the wire") {
-  const StartOrder order{7, 2, OrderKind::callback, std::string("s\0", 2), std::string("A=1\0B=2\0", 8), "in",
-                         4, 5};
+  const StartOrder order{7,
+                         2,
+                         OrderKind::callback,
+                         std::string("s\0", 2),
+                         std::make_shared<const std::string>("A=1\0B=2\0", 8),
+                         "in",
+                         4,
+                         5};
   StartOrder read;
   REQUIRE(decode(encode(order), read));
   CHECK(read.job == 7);
   CHECK(read.attempt == 2);
   CHECK(read.kind == OrderKind::callback);
   CHECK(read.spec == order.spec);
-  CHECK(read.environment == order.environment);
+  CHECK(*read.environment == *order.environment);
   CHECK(read.stdin_bytes == "in");
   CHECK(read.descriptors == 4);
   CHECK(read.place == 5);
@@ -70,7 +76,8 @@ TEST_CASE("task call and answer: every field survives the wire") {
 }
 
 TEST_CASE("payload: cut anywhere, it is refused") {
-  const std::string bytes = encode(StartOrder{7, 2, OrderKind::job, "spec", "A=1", "in", 0});
+  const std::string bytes =
+      encode(StartOrder{7, 2, OrderKind::job, "spec", std::make_shared<const std::string>("A=1"), "in", 0});
   StartOrder read;
   for (std::size_t size = 0; size < bytes.size(); ++size)
     CHECK_FALSE(decode(std::string_view(bytes).substr(0, size), read));

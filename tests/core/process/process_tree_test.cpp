@@ -134,11 +134,11 @@ TEST_CASE("process tree: kill_by_token ends who has no environment and is of the
           ::alarm(20);
           if (!become_subreaper()) return 2;
           const Tree job("exec setsid sh -c 'env -i sleep 60 & echo ready; wait'");
-          const ProcessId leader{job.pid, process_start_ticks(job.pid)};
+          const std::uint64_t born = process_start_ticks(job.pid);
           const Tree other("echo ready; exec sleep 60");
-          kill_by_token("/no/such/socket", 1, {leader.pid, leader.start_ticks + 1});  // another of its number
-          const bool spared = process_start_ticks(job.pid) == leader.start_ticks;
-          kill_by_token("/no/such/socket", 1, leader);
+          kill_by_token("/no/such/socket", 1, {job.pid, born + 1, born + 2});  // another of its number
+          const bool spared = process_start_ticks(job.pid) == born;
+          kill_by_token("/no/such/socket", 1, {job.pid, born, born + 1});
           const bool right = spared && job.is_all_gone() && ::waitpid(other.pid, nullptr, WNOHANG) == 0;
           kill_strays();
           return right ? 0 : 1;

@@ -54,11 +54,11 @@ std::optional<Spool::Offer> recalled_offer(const Spool& spool, JobId job) {
   return std::nullopt;
 }
 
-/// Its word says neither that it still is offered nor that it was taken back.
+/// Its word does not say any more that it is offered. Not for what was recalled.
 bool was_begun(const Spool& spool, const StartOrder& order) {
   const auto offer = spool.offer(order.place);
-  return offer.job != order.job || offer.attempt != order.attempt ||
-         (offer.state != Spool::OfferState::offered && offer.state != Spool::OfferState::recalled);
+  return offer.state != Spool::OfferState::offered || offer.job != order.job ||
+         offer.attempt != order.attempt;
 }
 
 std::uint64_t inode_of(const std::string& path) {
@@ -223,10 +223,10 @@ void Workforce::settle(Worker& worker) {
   if (worker.spool && worker.is_coroutine()) {
     settle_dead_tasks(worker);
   } else if (worker.spool) {
+    take_line_back(worker);
     recall_all(*worker.spool);
     const auto offer = begun_offer(*worker.spool);
     const bool witnessed = deliver_records(worker, offer);
-    take_line_back(worker);
     if (offer.state == Spool::OfferState::begun && !witnessed) {
       unwitnessed = offer;
       ++worker.seq_seen;  // stands for the end that has no record
@@ -370,13 +370,15 @@ void Workforce::begins_next(Worker& worker) {
 
 void Workforce::take_line_back(Worker& worker) {
   if (worker.line.empty()) return;
-  // From its end, so that none is skipped: it begins them from the front.
-  for (auto order = worker.line.rbegin(); order != worker.line.rend(); ++order)
-    worker.spool->recall(order->job, order->place);
-  while (!worker.line.empty() && was_begun(*worker.spool, worker.line.front())) begins_next(worker);
-  std::vector<StartOrder> orders(std::make_move_iterator(worker.line.begin()),
-                                 std::make_move_iterator(worker.line.end()));
-  worker.line.clear();
+  // From its end, as it begins them from the front: what is before one that it has begun, it has begun as
+  // well. The swap alone tells: a word that was recalled is soon idle, as one that was begun.
+  std::vector<StartOrder> orders;
+  for (; !worker.line.empty(); worker.line.pop_back()) {
+    StartOrder& last = worker.line.back();
+    if (!worker.spool->recall(last.job, last.place)) break;
+    orders.insert(orders.begin(), std::move(last));
+  }
+  while (!worker.line.empty()) begins_next(worker);
   if (!orders.empty()) listener_.line_returned(worker, std::move(orders));
 }
 

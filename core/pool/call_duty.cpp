@@ -179,22 +179,14 @@ class Duty {
       command.err = duty_.keeps_errors || place_.errors < 0 ? place_.output.err() : place_.errors;
       auto spawned = spawn_command(command, failure);
       if (!spawned) failure = {126, "ForkFailed", spawned.error().message()};
-      if (!spawned || spawned->pid < 0)
+      if (!spawned || *spawned < 0)
         fail(outcome, failure);
       else
-        keep(std::move(*spawned), outcome);
+        CommandRun(*spawned, UniqueFd(), nullptr, 0, 0).finish(outcome);
       place_.output.collect(outcome);
     }
     outcome.finished = now_micros();
     return encode(outcome);
-  }
-
-  static void keep(Spawned spawned, Outcome& outcome) {
-    CommandRun running(std::move(spawned), UniqueFd(), nullptr, 0, 0);
-    pollfd ended{running.pidfd(), POLLIN, 0};
-    while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
-    }
-    running.finish(outcome);
   }
 
   static void fail(Outcome& outcome, const ExecFailure& failure) {

@@ -17,6 +17,7 @@
 #include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/job/job.hpp"
+#include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 
 namespace tine {
@@ -73,9 +74,9 @@ CoProcess::CoProcess(CoProcessSpec spec, std::vector<std::string> environment, s
 
 CallResult CoProcess::call(const std::string& args_json) {
   if (is_busy_) return {"", "BusyError", "the co-process of " + spec_.name + " answers one call at a time"};
-  if (process_.pid > 0 && has_ended(0)) stop();
+  if (pid_ > 0 && has_ended(0)) stop();
   CallResult result;
-  if (process_.pid <= 0 && !start(result)) return result;
+  if (pid_ <= 0 && !start(result)) return result;
   outgoing_ = R"({"id":)" + std::to_string(++id_) + R"(,"args":)" + args_json + "}";
   // A line break between two values would end the line; inside of a string JSON has none.
   for (char& byte : outgoing_)
@@ -105,13 +106,19 @@ bool CoProcess::start(CallResult& why_not) {
   ExecFailure failure;
   auto spawned = spawn_command(command, failure);
   if (!spawned) why_not.error_message = spawned.error().message();
-  if (spawned && spawned->pid < 0) {
+  if (spawned && *spawned < 0) {
     why_not.error_type = failure.type;
     why_not.error_message = "the co-process of " + spec_.name + ": " + failure.message;
   }
-  if (!spawned || spawned->pid < 0) return false;
-  process_ = std::move(*spawned);
-  keep_child(process_.pid);
+  if (!spawned || *spawned < 0) return false;
+  pid_ = *spawned;
+  keep_child(pid_);
+  pidfd_.reset(static_cast<int>(::pidfd_open(pid_, 0)));
+  if (!pidfd_) {
+    // Without it nobody would see its end.
+    why_not.error_message = errno_error("open a pidfd").message();
+    return stop(), false;
+  }
   in_ = std::move(in->write_end);
   out_ = std::move(out->read_end);
   err_ = std::move(err->read_end);
@@ -123,17 +130,18 @@ bool CoProcess::start(CallResult& why_not) {
 }
 
 void CoProcess::stop() {
-  if (process_.pid <= 0) return;
+  if (pid_ <= 0) return;
   in_.reset();
-  forget_child(process_.pid);
+  forget_child(pid_);
   kill_strays();  // it is one now
   out_.reset();
   err_.reset();
-  process_ = {};
+  pidfd_.reset();
+  pid_ = 0;
 }
 
 bool CoProcess::has_ended(int within_ms) const {
-  pollfd ended{process_.pidfd.get(), POLLIN, 0};
+  pollfd ended{pidfd_.get(), POLLIN, 0};
   return ::poll(&ended, 1, within_ms) > 0;
 }
 
@@ -156,7 +164,7 @@ CallResult CoProcess::converse() {
     pollfd watched[] = {{outgoing_.empty() ? -1 : in_.get(), POLLOUT, 0},
                         {out_.get(), POLLIN, 0},
                         {err_.get(), POLLIN, 0},
-                        {process_.pidfd.get(), POLLIN, 0}};
+                        {pidfd_.get(), POLLIN, 0}};
     if (::poll(watched, 4, -1) < 0) continue;  // a signal
     if (watched[0].revents && !write_some()) outgoing_.clear();
     if (watched[2].revents) pump_errors();
@@ -209,11 +217,11 @@ CallResult CoProcess::died() {
   siginfo_t info{};
   std::string how = "closed its stdout";
   if (has_ended(exit_ms) &&
-      ::waitid(P_PID, static_cast<id_t>(process_.pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-      info.si_pid == process_.pid)
+      ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+      info.si_pid == pid_)
     how = info.si_code == CLD_EXITED ? "exited with " + std::to_string(info.si_status)
                                      : "was ended by " + signal_name(info.si_status);
-  const std::string pid = std::to_string(process_.pid);
+  const std::string pid = std::to_string(pid_);
   stop();
   return {"", worker_died_type,
           "the co-process of " + spec_.name + " (pid " + pid + ") " + how + " before it had answered"};

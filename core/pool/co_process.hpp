@@ -51,7 +51,8 @@ class CoProcess {
   std::vector<std::string> environment_;
   std::uint64_t open_files_soft_;
   mode_t umask_;
-  Spawned process_;
+  pid_t pid_ = 0;            ///< 0: it does not run
+  UniqueFd pidfd_;           ///< readable when it has ended
   UniqueFd in_, out_, err_;  ///< our ends of its 0, 1 and 2
   std::string outgoing_;     ///< of the request
   std::string incoming_;     ///< of replies: what was read and not taken

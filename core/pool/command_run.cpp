@@ -11,7 +11,6 @@
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/process/oom_kills.hpp"
-#include "core/process/pidfd.hpp"
 #include "core/process/process_tree.hpp"
 
 namespace tine {
@@ -62,9 +61,9 @@ bool was_killed(const Outcome& outcome) {
 
 }  // namespace
 
-CommandRun::CommandRun(Spawned spawned, UniqueFd alive, std::unique_ptr<MemoryGroup> group, double timeout_s,
+CommandRun::CommandRun(pid_t pid, UniqueFd alive, std::unique_ptr<MemoryGroup> group, double timeout_s,
                        double kill_after_s)
-    : spawned_(std::move(spawned)),
+    : pid_(pid),
       alive_(std::move(alive)),
       group_(std::move(group)),
       kill_after_s_(kill_after_s),
@@ -103,7 +102,10 @@ void CommandRun::cancel(double kill_after_s) {
   end_by(Ending::cancelled, kill_after_s < 0 ? kill_after_s_ : kill_after_s);
 }
 
-void CommandRun::signal(int signal) { ::pidfd_send_signal(spawned_.pidfd.get(), signal, nullptr, 0); }
+/// Our own child: its number is not another's before it is reaped.
+void CommandRun::signal(int signal) {
+  if (!is_reaped_) ::kill(pid_, signal);
+}
 
 void CommandRun::pause(bool paused) {
   if (is_paused_ == paused || ending_ != Ending::none) return;
@@ -130,7 +132,7 @@ void CommandRun::read_alive() {
     const ssize_t got = ::read(alive_.get(), &signal, 1);
     if (got == 1) {
       // To the group, as a terminal does: a shell that waits for its child would keep the signal to itself.
-      if (signal > 0 && signal < NSIG) ::kill(-spawned_.pid, signal);
+      if (signal > 0 && signal < NSIG) ::kill(-pid_, signal);
       continue;
     }
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -140,14 +142,24 @@ void CommandRun::read_alive() {
   }
 }
 
-void CommandRun::finish(Outcome& outcome) {
-  int status = 0;
-  rusage usage{};
+void CommandRun::reap(int options) {
+  if (is_reaped_) return;
   pid_t reaped = -1;
-  while ((reaped = ::wait4(spawned_.pid, &status, 0, &usage)) < 0 && errno == EINTR) {
+  while ((reaped = ::wait4(pid_, &status_, options, &usage_)) < 0 && errno == EINTR) {
   }
+  is_reaped_ = reaped != 0;
+  is_witnessed_ = reaped == pid_;
+}
+
+bool CommandRun::has_ended() {
+  reap(WNOHANG);
+  return is_reaped_;
+}
+
+void CommandRun::finish(Outcome& outcome) {
+  reap(0);
   kill_strays();
-  if (reaped == spawned_.pid) judge(status, outcome);  // else nobody has seen the end: lost
+  if (is_witnessed_) judge(status_, outcome);  // else nobody has seen the end: lost
   if (ending_ == Ending::timed_out) {
     outcome.state = JobState::timed_out;
     outcome.reason = Reason::timeout;
@@ -158,9 +170,9 @@ void CommandRun::finish(Outcome& outcome) {
              (oom_look().now() > oom_kills_before_ || (group_ && group_->oom_kills() > 0))) {
     outcome.reason = Reason::oom;
   }
-  outcome.user_s = seconds(usage.ru_utime);
-  outcome.system_s = seconds(usage.ru_stime);
-  outcome.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  outcome.user_s = seconds(usage_.ru_utime);
+  outcome.system_s = seconds(usage_.ru_stime);
+  outcome.max_rss_bytes = static_cast<std::uint64_t>(usage_.ru_maxrss) * 1024;
   group_.reset();
 }
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <sys/resource.h>
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -19,10 +21,9 @@ class CommandRun {
 
   /// `alive`: the caller's pipe, whose bytes are signals for the job's process group and whose end is the
   /// caller's death; none for a job that nobody holds. `group`: what bounds its memory, or nullptr.
-  CommandRun(Spawned spawned, UniqueFd alive, std::unique_ptr<MemoryGroup> group, double timeout_s,
+  CommandRun(pid_t pid, UniqueFd alive, std::unique_ptr<MemoryGroup> group, double timeout_s,
              double kill_after_s);
 
-  int pidfd() const { return spawned_.pidfd.get(); }
   int alive_fd() const { return alive_.get(); }
   /// When tick() wants to be called.
   std::optional<Clock::time_point> deadline() const;
@@ -37,14 +38,20 @@ class CommandRun {
   void pause(bool paused);
   /// Its group, if it has one: switched on and off as daemons come and go.
   MemoryGroup* group() { return group_.get(); }
-  /// The main process has ended (its pidfd is readable): reaps it, kills what is left of its tree, and
-  /// judges.
+  /// Whether the main process has ended; does not wait.
+  bool has_ended();
+  /// Waits for the main process, kills what is left of its tree, and judges.
   void finish(Outcome& outcome);
 
  private:
   enum class Ending { none, timed_out, cancelled };
   void end_by(Ending ending, double kill_after_s);
-  Spawned spawned_;
+  void reap(int options);
+  pid_t pid_;
+  bool is_reaped_ = false;
+  bool is_witnessed_ = false;  ///< and its status is known
+  int status_ = 0;
+  rusage usage_{};
   UniqueFd alive_;
   std::unique_ptr<MemoryGroup> group_;
   double kill_after_s_;

@@ -22,6 +22,7 @@
 #include "core/pool/output_files.hpp"
 #include "core/pool/output_pump.hpp"
 #include "core/pool/worker_desk.hpp"
+#include "core/process/child_bell.hpp"
 #include "core/process/process_tree.hpp"
 
 namespace tine {
@@ -67,20 +68,18 @@ class WorkerLoop {
   };
 
   void step() {
-    pollfd watched[5];
+    pollfd watched[4];
     nfds_t count = 0;
     const int link_at = desk_.link().is_open() ? static_cast<int>(count) : -1;
     if (desk_.link().is_open())
       watched[count++] = {desk_.link().fd(),
                           static_cast<short>(POLLIN | (desk_.link().wants_to_write() ? POLLOUT : 0)), 0};
-    const int ended_at = running_ ? static_cast<int>(count) : -1;
-    if (running_) watched[count++] = {running_->command->pidfd(), POLLIN, 0};
     const int alive_at = running_ && running_->command->alive_fd() >= 0 ? static_cast<int>(count) : -1;
     if (alive_at >= 0) watched[count++] = {running_->command->alive_fd(), POLLIN, 0};
     if (running_)
       for (const OutputPump& pump : running_->pumps)
         if (pump.fd() >= 0) watched[count++] = {pump.fd(), POLLIN, 0};
-    const int ready = ::poll(watched, count, wait_ms());
+    const int ready = bell_.poll(watched, count, wait_ms());
     if (ready < 0 && errno != EINTR) ::_exit(1);
     desk_.look_at_zygote();
     if (ready > 0 && alive_at >= 0 && watched[alive_at].revents) running_->command->read_alive();
@@ -89,7 +88,7 @@ class WorkerLoop {
     if (running_) running_->command->tick();
     if (ready > 0 && link_at >= 0 && watched[link_at].revents) desk_.link().serve(watched[link_at].revents);
     take_frames();
-    if (ready > 0 && ended_at >= 0 && watched[ended_at].revents) finish_command();
+    if (running_ && running_->command->has_ended()) finish_command();
     if (!desk_.link().is_open()) line_.clear();  // the next daemon takes them back: their words say offered
     begin_next();
     if (desk_.link().has_later() && (line_.size() <= line_full_ / 3 || Clock::now() >= tell_at_)) tell();
@@ -174,6 +173,7 @@ class WorkerLoop {
     // Where there is no memory for the ring this worker is of no use: another one takes its seat.
     auto ring = CallRing::attach(std::move(descriptors));
     if (!ring) ::_exit(1);
+    const ChildBell::Off as_usual(bell_);
     serve_calls(duty, *ring,
                 {context_.functions, output_, context_.setup.socket_path, context_.seat.slot,
                  context_.setup.open_files_soft, null_.get(), desk_.link().fd(), errors.get()});
@@ -267,13 +267,13 @@ class WorkerLoop {
     auto spawned = spawn_command(command, failure);
     for (OutputPump& pump : pumps) pump.close_write_end();
     if (!spawned) failure = {126, "ForkFailed", spawned.error().message()};
-    if (!spawned || spawned->pid < 0) {
+    if (!spawned || *spawned < 0) {
       fail_to_start(outcome, failure);
       return record(order, outcome);
     }
     failpoint("worker.execd");
-    auto run = std::make_unique<CommandRun>(std::move(*spawned), std::move(alive), std::move(group),
-                                            spec.timeout_s, spec.kill_after_s);
+    auto run = std::make_unique<CommandRun>(*spawned, std::move(alive), std::move(group), spec.timeout_s,
+                                            spec.kill_after_s);
     running_.emplace(Running{std::move(run), std::move(outcome), order.kind, order.place, captured,
                              spec.max_output_bytes, std::move(pumps)});
   }
@@ -326,6 +326,7 @@ class WorkerLoop {
       return record(order, outcome);
     }
     desk_.link().flush();  // nobody can while it runs
+    const ChildBell::Off as_usual(bell_);
     call_function(*function, spec, {command.environment, command.in, command.out, command.err, alive.get()},
                   desk_.spool(), outcome);
     if (captured) output_.collect(outcome, spec.max_output_bytes);
@@ -384,6 +385,7 @@ class WorkerLoop {
   }
 
   const WorkerContext& context_;
+  const ChildBell bell_;
   WorkerDesk desk_;
   UniqueFd null_, no_input_;
   JobEnvironments environments_;

@@ -14,8 +14,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "core/process/pidfd.hpp"
-
 extern char** environ;
 
 namespace tine {
@@ -157,7 +155,7 @@ ExecFailure judge(const Launch& launch, const Command& command) {
 
 }  // namespace
 
-Result<Spawned> spawn_command(const Command& command, ExecFailure& failure) {
+Result<pid_t> spawn_command(const Command& command, ExecFailure& failure) {
   Launch launch;
   launch.argv = pointers_to(command.argv);
   launch.environment = pointers_to(command.environment);
@@ -187,18 +185,9 @@ Result<Spawned> spawn_command(const Command& command, ExecFailure& failure) {
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
     failure = judge(launch, command);
-    return Spawned{};
+    return -1;
   }
-  UniqueFd pidfd(::pidfd_open(pid, 0));
-  if (!pidfd) {
-    // Without it nobody would see the end: rather no job than one that is never over.
-    const Error error = errno_error("open a pidfd");
-    ::kill(pid, SIGKILL);
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    return error;
-  }
-  return Spawned{pid, std::move(pidfd)};
+  return pid;
 }
 
 Result<pid_t> spawn_self(const std::vector<std::string>& argv, const std::vector<int>& kept,

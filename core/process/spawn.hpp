@@ -30,11 +30,6 @@ struct Command {
   std::uint64_t open_files_soft = 0;  ///< the soft limit of descriptors, 0: as it is
 };
 
-struct Spawned {
-  pid_t pid = -1;
-  UniqueFd pidfd;
-};
-
 /// Why a command did not start: 127 not found, 126 found but not to be run (or its workdir is gone).
 struct ExecFailure {
   int exit_code = 126;
@@ -45,7 +40,7 @@ struct ExecFailure {
 /// Starts a command in a session of its own, signals at their defaults, by vfork: the parent's size costs
 /// nothing. Returns after the exec. Ownership: the caller reaps the pid. Errors: `failure` is filled and
 /// ECHILD-like pid -1 given back when the child could not exec; an Error for fork itself.
-Result<Spawned> spawn_command(const Command& command, ExecFailure& failure);
+Result<pid_t> spawn_command(const Command& command, ExecFailure& failure);
 
 enum class NewSession { no, yes };
 /// Executes this program again (/proc/self/exe) with these arguments, argv[0] included; descriptors 0 to 2 as

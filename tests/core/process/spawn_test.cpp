@@ -36,11 +36,9 @@ Ran run(Command command) {
   const auto spawned = spawn_command(command, ran.failure);
   REQUIRE(spawned);
   write_end.reset();
-  if (spawned->pid < 0) return ran;
+  if (*spawned < 0) return ran;
   ran.output = *read_all(output.get());
-  pollfd ended{spawned->pidfd.get(), POLLIN, 0};
-  CHECK(::poll(&ended, 1, 10'000) == 1);
-  ::waitpid(spawned->pid, &ran.status, 0);
+  CHECK(::waitpid(*spawned, &ran.status, 0) == *spawned);
   return ran;
 }
 

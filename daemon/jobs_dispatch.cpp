@@ -278,7 +278,8 @@ void Jobs::request_intents(Pool& pool) {
       [this, ids, data, name = pool.name](Status status) {
         if (Pool* target = this->pool(name)) intents_stored(*target, ids, std::move(*data), status);
       },
-      pool.ready.empty() ? Haste::now : Haste::may_wait);
+      pool.ready.empty() || pool.intending_priority > pool.ready.front().priority ? Haste::now
+                                                                                  : Haste::may_wait);
 }
 
 void Jobs::intents_stored(Pool& pool, const std::vector<JobId>& ids, std::vector<JobTable::StartData> data,

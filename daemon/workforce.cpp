@@ -355,11 +355,7 @@ void Workforce::order_ahead(Worker& worker, std::vector<StartOrder> orders) {
 
 /// It goes on by itself from one to the next.
 void Workforce::look_at_line(Worker& worker) {
-  if (worker.job == 0 && !worker.line.empty() && was_begun(*worker.spool, worker.line.front()))
-    begins_next(worker);
-}
-
-void Workforce::begins_next(Worker& worker) {
+  if (worker.job != 0 || worker.line.empty() || !was_begun(*worker.spool, worker.line.front())) return;
   StartOrder order = std::move(worker.line.front());
   worker.line.pop_front();
   worker.job = order.job;
@@ -378,7 +374,9 @@ void Workforce::take_line_back(Worker& worker) {
     if (!worker.spool->recall(last.job, last.place)) break;
     orders.insert(orders.begin(), std::move(last));
   }
-  while (!worker.line.empty()) begins_next(worker);
+  // It has begun the rest, and ended all but the last: the records lie in its spool, told or not.
+  (void)deliver_records(worker, {});
+  look_at_line(worker);
   if (!orders.empty()) listener_.line_returned(worker, std::move(orders));
 }
 

@@ -186,7 +186,6 @@ class Workforce {
   std::string offer(Worker& worker, StartOrder& order);
   void take_record(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome);
   void look_at_line(Worker& worker);
-  void begins_next(Worker& worker);
   void watch_lines();
   /// To the worker that runs this job, when it is back; not to one that has ended it meanwhile.
   void tell(Worker& worker, FrameType type, JobId job, std::string payload);

@@ -27,6 +27,7 @@ using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t clients_max = 6;
+constexpr std::size_t bursts_one_in = 60;  ///< submits
 
 /// What a job does is its name; each that comes so far leaves one line in effect/ID.
 struct Kind {
@@ -36,6 +37,8 @@ struct Kind {
 };
 
 const std::vector<Kind> kinds = {
+    // So many that workers have some ahead.
+    {"burst", {"--array", "1-100", "--shell", "echo $TINE_ATTEMPT >>effect/$TINE_JOB_ID"}, true},
     {"effect", {"--shell", "echo $TINE_ATTEMPT >>effect/$TINE_JOB_ID"}, true},
     {"slow", {"--shell", "sleep 0.$TINE_SLOT; echo $TINE_ATTEMPT >>effect/$TINE_JOB_ID; sleep 0.2"}, true},
     {"code3", {"--shell", "echo $TINE_ATTEMPT >>effect/$TINE_JOB_ID; exit 3"}, true},
@@ -117,7 +120,7 @@ class Chaos {
 
   void submit() {
     if (clients_.size() >= clients_max) return collect_clients(true);
-    const Kind& kind = kinds[below(kinds.size())];
+    const Kind& kind = below(bursts_one_in) == 0 ? kinds.front() : kinds[1 + below(kinds.size() - 1)];
     std::vector<std::string> words = {"submit", "-n", kind.name, "-w", folder_};
     words.insert(words.end(), kind.words.begin(), kind.words.end());
     clients_.push_back(tine(words));
@@ -151,7 +154,14 @@ class Chaos {
         continue;
       }
       const auto finished = it->wait();
-      if (finished.exit_status == 0) acknowledged_.insert(std::stoull(finished.out));
+      // A number, or those of an array: 12-111.
+      std::size_t first_size = 0;
+      if (finished.exit_status == 0) {
+        const auto first = std::stoull(finished.out, &first_size);
+        const bool is_range = finished.out[first_size] == '-';
+        const auto last = is_range ? std::stoull(finished.out.substr(first_size + 1)) : first;
+        for (auto id = first; id <= last; ++id) acknowledged_.insert(id);
+      }
       it = clients_.erase(it);
     }
     std::erase_if(others_, [](const Running& other) { return other.has_ended(); });

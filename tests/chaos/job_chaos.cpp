@@ -27,7 +27,7 @@ using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t clients_max = 6;
-constexpr std::size_t bursts_one_in = 200;  ///< submits
+constexpr std::size_t bursts_one_in = 400;  ///< submits
 
 /// What a job does is its name; each that comes so far leaves one line in effect/ID.
 struct Kind {

@@ -134,7 +134,9 @@ Status JobTable::begin() {
   rows_added_ = 0;
   greatest_id_at_begin_ = greatest_id_;
   commit_number_at_begin_ = commit_number_;
-  return run("BEGIN");
+  auto s = statement("BEGIN");
+  s.step();
+  return s.failed() ? Status(error("begin")) : ok();
 }
 
 Status JobTable::commit() {
@@ -146,7 +148,9 @@ Status JobTable::commit() {
       if (auto status = set_meta("commit_number", std::to_string(commit_number_ + 1)); !status) return status;
     ++commit_number_;
   }
-  return run("COMMIT");
+  auto s = statement("COMMIT");
+  s.step();
+  return s.failed() ? Status(error("commit")) : ok();
 }
 
 void JobTable::roll_back() {

@@ -83,6 +83,7 @@ Status Server::listen() {
   std::error_code ignored;
   acceptor_.close(ignored);
   acceptor_.assign(asio::local::stream_protocol(), fd.release());
+  acceptor_.non_blocking(true, ignored);
   inode_ = inode_of(path);
   accept();
   return ok();
@@ -99,8 +100,13 @@ void Server::watch_socket() {
 }
 
 void Server::accept() {
-  acceptor_.async_accept([this](const std::error_code& error, asio::local::stream_protocol::socket socket) {
-    if (error == asio::error::operation_aborted || stopping_) return;
+  // Not async_accept: that looks for another client at once, which costs the making of a socket.
+  acceptor_.async_wait(asio::socket_base::wait_read, [this](const std::error_code& ended) {
+    if (ended || stopping_) return;
+    std::error_code error;
+    asio::local::stream_protocol::socket socket(services_.loop);
+    acceptor_.accept(socket, error);
+    if (error == asio::error::would_block) return accept();  // it has gone again
     if (!error) {
       welcome(std::move(socket));
     } else if (error == asio::error::no_descriptors && spare_) {
@@ -110,10 +116,6 @@ void Server::accept() {
       spare_.reset();
       UniqueFd(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-      // The kernel says EMFILE before it looks whether anybody waits: only a client may wake us again.
-      return acceptor_.async_wait(asio::socket_base::wait_read, [this](const std::error_code& stopped) {
-        if (!stopped) accept();
-      });
     } else {
       // The client still waits and would be reported again at once: no spinning while the kernel is short of
       // something.

@@ -63,8 +63,9 @@ void handle(const std::shared_ptr<Conversation>& with, ipc::Request request,
 }  // namespace
 
 void converse(const std::shared_ptr<ipc::Channel>& channel, Services& services) {
-  channel->hold(ipc::notification(
-      ipc::hello, {{"protocol", ipc::protocol_version}, {"version", services.version}, {"pid", ::getpid()}}));
+  static const std::string hello = ipc::notification(
+      ipc::hello, {{"protocol", ipc::protocol_version}, {"version", services.version}, {"pid", ::getpid()}});
+  channel->hold(hello);
   // Who asks right away gets the greeting with the answer: a wake less.
   asio::steady_timer greeting(services.loop, greeting_patience);
   greeting.async_wait([weak = std::weak_ptr(channel)](const std::error_code& error) {

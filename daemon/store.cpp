@@ -193,9 +193,12 @@ void Store::run_group(std::vector<Item> group) {
   Results results;
   results.reserve(group.size());
   Status whole = table_->begin();
+  const bool is_alone = group.size() == 1;  // its error is the group's: it needs no savepoint
   for (auto& item : group) {
     Status status = whole;
-    if (whole && (status = table_->savepoint())) {
+    if (whole && is_alone) {
+      whole = status = item.work(*table_);
+    } else if (whole && (status = table_->savepoint())) {
       status = item.work(*table_);
       if (status)
         table_->release();

@@ -181,8 +181,8 @@ Result<Json> Client::next_message() {
 }
 
 Result<Json> Client::take_line() {
-  auto message = Json::parse(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(line_end_), nullptr,
-                             /*allow_exceptions=*/false);
+  line_.assign(input_, 0, line_end_);
+  auto message = Json::parse(line_, nullptr, /*allow_exceptions=*/false);
   input_.erase(0, line_end_ + 1);
   line_end_ = input_.find('\n');
   scanned_ = input_.size();
@@ -217,6 +217,15 @@ Result<Json> Client::result_of(Json& reply) {
   const auto result = reply.find("result");
   if (result == reply.end()) return make_error(Errc::internal, "the daemon's reply has no result");
   return Json(std::move(*result));
+}
+
+std::string_view Client::params_text() const {
+  // Tined's own order: the method, whose name holds no quotes, then the params, then the end of the object.
+  constexpr std::string_view before = R"(","params":)";
+  const std::string_view line = line_;
+  const auto at = line.find(before);
+  return at == std::string_view::npos ? ""
+                                      : line.substr(at + before.size(), line.size() - at - before.size() - 1);
 }
 
 bool Client::is_notification(const Json& message) { return message.contains("method"); }

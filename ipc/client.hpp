@@ -48,6 +48,9 @@ class Client {
   /// The "result" of a reply, or the error in it.
   static Result<Json> result_of(Json& reply);
   static bool is_notification(const Json& message);
+  /// The params of the notification that came last, as they stood in its line: for who hands them on. Valid
+  /// until the next message.
+  std::string_view params_text() const;
 
   /// For a caller with its own poll(): whether a line is there, the message in it (null: it was the hello
   /// line), and one read.
@@ -67,6 +70,7 @@ class Client {
 
   UniqueFd socket_;
   std::string input_;                         ///< received, not yet returned
+  std::string line_;                          ///< of the message that was returned last
   std::size_t line_end_ = std::string::npos;  ///< of the first whole line in input_
   std::size_t scanned_ = 0;                   ///< bytes of input_ known to hold no line end
   int next_id_ = 1;

@@ -153,7 +153,10 @@ class BatchWait {
     extras_.progress.clear();
     extras_.progress.done(!succeeded(record));
     extras_.progress.step(1);
-    if ((unwritten_ = print_json(record))) return make_error(Errc::io, "");
+    // As it came, which costs less than to write it again.
+    const std::string text(daemon_.client.params_text());
+    if ((unwritten_ = text.empty() ? print_json(record) : print_text(text + "\n")))
+      return make_error(Errc::io, "");
     if (extras_.joblog.is_wanted() && has_started(record))
       if (auto added = extras_.joblog.add(joblog_row(record, seq_.at(id_of(record)))); !added)
         return end(added);

@@ -38,9 +38,9 @@ void put(std::vector<std::string>& environment, std::string entry) {
 }  // namespace
 
 std::vector<std::string> JobEnvironments::of(const StartOrder& order, const JobSpec& spec) {
-  if (order.environment && order.environment != base_) {
+  if (order.environment != base_) {
     base_ = order.environment;
-    entries_ = entries_of(*base_);
+    entries_ = entries_of(base_ ? *base_ : std::string_view());
   }
   std::vector<std::string> environment;
   environment.reserve(entries_.size() + spec.environment_extra.size() + 6);

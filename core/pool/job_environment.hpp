@@ -23,8 +23,8 @@ class JobEnvironments {
       : socket_path_(std::move(socket_path)), slot_(slot) {}
 
   /// The submitter's base, what the spec lays over it, and tine's own names. Each name once; the later wins.
-  /// An order without a job (a call) leaves the job's id to the submitter's environment. One without a base
-  /// has that of the order before.
+  /// An order without a job (a call) leaves the job's id to the submitter's environment. An order without a
+  /// base has an empty one.
   std::vector<std::string> of(const StartOrder& order, const JobSpec& spec);
 
  private:

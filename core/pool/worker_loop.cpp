@@ -186,6 +186,9 @@ class WorkerLoop {
     Waiting next;
     if (!decode(payload, next.order)) return;
     next.descriptors = desk_.link().take_descriptors(next.order.descriptors);
+    // Here, and not when it is begun: it may be taken back, and the one behind it go without.
+    if (next.order.environment) environment_ = next.order.environment;
+    next.order.environment = environment_;
     line_.push_back(std::move(next));
     line_full_ = line_.size();
     begin_next();
@@ -389,6 +392,7 @@ class WorkerLoop {
   WorkerDesk desk_;
   UniqueFd null_, no_input_;
   JobEnvironments environments_;
+  std::shared_ptr<const std::string> environment_;  ///< of the last order that came
   OutputFiles output_;
   std::optional<Running> running_;
   std::deque<Waiting> line_;

@@ -158,6 +158,31 @@ TEST_CASE("ahead: tined killed in the middle, again and again, loses and repeats
   CHECK(std::all_of(times.begin(), times.end(), [](const auto& entry) { return entry.second == 1; }));
 }
 
+TEST_CASE("ahead: each has its submitter's environment, whatever was taken back before it") {
+  TestDaemon daemon(in_pool_of(1));
+  const auto lines = [&](int count, const std::string& text) {
+    std::string jobs;
+    for (int i = 0; i < count; ++i)
+      jobs += Json{{"command", {"/bin/sh", "-c", text}}, {"workdir", daemon.folder()}}.dump() + "\n";
+    return jobs;
+  };
+  REQUIRE(daemon.sh("mkfifo go").exit_status == 0);
+  const std::string writes = "echo $M >>effects";
+  const auto first =
+      daemon.sh("M=one $tine batch -", lines(60, writes) + lines(1, "cat go") + lines(3, writes));
+  const auto second = daemon.sh("M=two $tine batch -", lines(60, writes));
+  REQUIRE(first.exit_status + second.exit_status == 0);
+  REQUIRE(has_begun_some(daemon, 60));
+  REQUIRE(eventually([&] { return daemon.status()["jobs"]["running"] == 1; }));
+  // Those of the first behind the one that waits: what comes next is of the second.
+  CHECK(daemon.tine({"cancel", "62-64"}).exit_status == 0);
+  REQUIRE(daemon.sh("echo >go").exit_status == 0);
+  daemon.tine({"wait", "--all"});
+  const auto times = times_of(effects(daemon));
+  CHECK(times.at("one") == 60);
+  CHECK(times.at("two") == 60);
+}
+
 TEST_CASE("ahead: a drain begins nothing more, and the next start runs the rest") {
   TestDaemon daemon(in_pool_of(2));
   const auto ids = submit_batch(daemon, many);

@@ -95,11 +95,9 @@ Result<ipc::Client> connect_within(const std::string& socket, std::chrono::milli
 }
 
 Reached failed(const Invocation& invocation, const Error& error, const std::string& socket) {
-  Reached reached;
-  reached.exit_code = ipc::nobody_listens(error)
-                          ? fail(invocation, make_error(Errc::unavailable, "no daemon at " + socket))
-                          : fail(invocation, error);
-  return reached;
+  return Reached(ipc::nobody_listens(error)
+                     ? fail(invocation, make_error(Errc::unavailable, "no daemon at " + socket))
+                     : fail(invocation, error));
 }
 
 }  // namespace
@@ -112,21 +110,14 @@ Reached reach_daemon(const Invocation& invocation, Autostart autostart) {
   if (!client && ipc::nobody_listens(client.error()) && autostart == Autostart::allowed &&
       invocation.may_autostart && environment_allows()) {
     const int status = run_daemon_starter(invocation);
-    if (status > 0 && status != already_running) {
-      Reached reached;
-      reached.exit_code = status;
-      return reached;
-    }
+    if (status > 0 && status != already_running) return Reached(status);
     // 100: another start won the race, and may not listen yet.
     if (status >= 0) client = connect_within(*socket, start_wait, start_poll);
   }
-  if (!client && ipc::nobody_listens(client.error()) && autostart == Autostart::not_needed) {
-    Reached reached;
-    reached.exit_code = no_daemon;
-    return reached;
-  }
+  if (!client && ipc::nobody_listens(client.error()) && autostart == Autostart::not_needed)
+    return Reached(no_daemon);
   if (!client) return failed(invocation, client.error(), *socket);
-  return {std::move(*client), *socket, 0};
+  return {std::move(*client), *socket};
 }
 
 Result<ipc::Client> redial(const std::string& socket) {

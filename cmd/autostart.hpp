@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "cmd/options.hpp"
 #include "core/base/result.hpp"
@@ -17,6 +18,15 @@ enum class Autostart {
 
 /// A tined that ended with an exit code of its own has said why on stderr: say nothing more.
 struct Reached {
+  Reached() = default;
+  Reached(ipc::Client to, std::string at) : client(std::move(to)), socket(std::move(at)) {}
+  explicit Reached(int code) : exit_code(code) {}
+  Reached(Reached&&) = default;
+  Reached& operator=(Reached&&) = default;
+  /// A verb's end is tine's, and that closes the connection. Closed here, it would wake tined before the
+  /// caller hears of the end.
+  ~Reached() { client.leave_open(); }
+
   ipc::Client client;
   std::string socket;
   int exit_code = 0;  ///< not 0: there is no client, this is tine's exit code, and it has been told

@@ -62,6 +62,8 @@ class Client {
   int descriptor() const { return socket_.get(); }
   int daemon_pid() const { return daemon_pid_; }  ///< 0 before the hello line was read
   void close();
+  /// Gives the socket to the end of the process.
+  void leave_open() { (void)socket_.release(); }
 
  private:
   Status send_line(std::string_view line, std::span<const int> descriptors);

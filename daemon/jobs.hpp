@@ -4,6 +4,7 @@
 #include <asio/steady_timer.hpp>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <set>
@@ -183,8 +184,8 @@ class Jobs final : public Workforce::Listener {
 
  private:
   void worker_is_free(Worker& worker) override;
-  void worker_began(Worker& worker, StartOrder order) override;
-  void line_returned(Worker& worker, std::vector<StartOrder> orders) override;
+  void worker_began(Worker& worker) override;
+  void line_returned(std::vector<StartOrder> orders) override;
   void worker_left_duty(Worker& worker) override;
   void worker_is_wanted_back(Worker& worker) override;
   void worker_ended(Worker& worker, OrderKind kind, std::uint64_t seq, const std::string& outcome) override;
@@ -221,7 +222,8 @@ class Jobs final : public Workforce::Listener {
   void begin(JobId id, Worker& worker, std::uint32_t attempt);
   void give_ahead(Pool& pool, Worker& worker);
   bool may_go_ahead(JobId id) const;
-  void take_lines_back(const Pool& pool, std::int64_t below_priority = std::int64_t{1} << 32);
+  void take_lines_back(const Pool& pool,
+                       std::int64_t below_priority = std::numeric_limits<std::int64_t>::max());
   void note_pace(Pool& pool, const Outcome& outcome);
   void request_intents(Pool& pool);
   static std::size_t intents_wanted(const Pool& pool);

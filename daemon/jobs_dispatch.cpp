@@ -193,14 +193,14 @@ bool Jobs::may_go_ahead(JobId id) const {
   return job && job->kind == JobKind::command && job->slots == 1 && !descriptors_.contains(id);
 }
 
-void Jobs::worker_began(Worker& worker, StartOrder order) {
-  const auto found = live_.find(order.job);
+void Jobs::worker_began(Worker& worker) {
+  const auto found = live_.find(worker.job);
   if (found == live_.end() || found->second.phase != LiveJob::Phase::offered) return;
-  begin(order.job, worker, order.attempt);
-  waiters_.job_started(order.job);
+  begin(worker.job, worker, worker.attempt);
+  waiters_.job_started(worker.job);
 }
 
-void Jobs::line_returned(Worker&, std::vector<StartOrder> orders) {
+void Jobs::line_returned(std::vector<StartOrder> orders) {
   for (StartOrder& order : orders) {
     const auto found = live_.find(order.job);
     if (found == live_.end() || found->second.phase != LiveJob::Phase::offered) continue;

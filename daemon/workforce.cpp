@@ -32,12 +32,6 @@ void note_stored(Worker& worker, std::uint64_t seq) {
   while (worker.stored_ahead.erase(worker.seq_stored + 1) > 0) ++worker.seq_stored;
 }
 
-void recall_all(Spool& spool) {
-  for (std::uint32_t place = 0; place < spool.offers(); ++place)
-    if (const auto offer = spool.offer(place); offer.state == Spool::OfferState::offered)
-      spool.recall(offer.job, place);
-}
-
 /// Of a worker that does one thing at a time. After recall_all() it begins nothing more, so there is one at
 /// most.
 Spool::Offer begun_offer(const Spool& spool) {
@@ -52,6 +46,12 @@ std::optional<Spool::Offer> recalled_offer(const Spool& spool, JobId job) {
         job != 0 && offer.state == Spool::OfferState::recalled && offer.job == job)
       return offer;
   return std::nullopt;
+}
+
+void set_held(Worker& worker, const StartOrder& order) {
+  worker.job = order.job;
+  worker.attempt = order.attempt;
+  worker.kind = order.kind;
 }
 
 /// Its word does not say any more that it is offered. Not for what was recalled.
@@ -209,7 +209,7 @@ void Workforce::settle(Worker& worker) {
   if (!worker.is_ours && worker.spool && worker.spool->worker_lives()) {
     if (worker.is_coroutine()) return settle_living_tasks(worker);
     // An adopted worker that still runs: one compare-and-swap decides who has what it was offered.
-    recall_all(*worker.spool);
+    worker.spool->recall_all();
     const auto offer = begun_offer(*worker.spool);
     worker.job = offer.job;
     worker.attempt = offer.attempt;
@@ -224,7 +224,7 @@ void Workforce::settle(Worker& worker) {
     settle_dead_tasks(worker);
   } else if (worker.spool) {
     take_line_back(worker);
-    recall_all(*worker.spool);
+    worker.spool->recall_all();
     const auto offer = begun_offer(*worker.spool);
     const bool witnessed = deliver_records(worker, offer);
     if (offer.state == Spool::OfferState::begun && !witnessed) {
@@ -313,9 +313,7 @@ void Workforce::order(Worker& worker, StartOrder order, std::vector<UniqueFd> de
     const auto spec = decode_spec(order.spec);
     order.place = take_place(worker, {order.job, order.attempt, 0, 0, spec ? spec->function : ""});
   } else {
-    worker.job = order.job;
-    worker.attempt = order.attempt;
-    worker.kind = order.kind;
+    set_held(worker, order);
   }
   std::string frame = offer(worker, order);
   if (!worker.link) return;
@@ -334,12 +332,12 @@ std::string Workforce::offer(Worker& worker, StartOrder& order) {
   // Before the order is sent: after a kill -9 of this daemon the word says who has the job.
   spool.make_offer(order.kind, order.job, order.attempt, order.place);
   failpoint(order.kind == OrderKind::job ? "job.offered" : "callback.offered");
-  StartOrder sent = order;
-  const bool is_same = sent.environment == worker.environment ||
-                       (worker.environment && *sent.environment == *worker.environment);
-  worker.environment = sent.environment;
-  if (is_same) sent.environment = nullptr;
-  return frame(FrameType::start, encode(sent));
+  const auto before = std::exchange(worker.environment, order.environment);
+  const bool is_same = before == order.environment || (before && *before == *order.environment);
+  if (is_same) order.environment = nullptr;
+  std::string bytes = frame(FrameType::start, encode(order));
+  order.environment = worker.environment;
+  return bytes;
 }
 
 void Workforce::order_ahead(Worker& worker, std::vector<StartOrder> orders) {
@@ -356,12 +354,9 @@ void Workforce::order_ahead(Worker& worker, std::vector<StartOrder> orders) {
 /// It goes on by itself from one to the next.
 void Workforce::look_at_line(Worker& worker) {
   if (worker.job != 0 || worker.line.empty() || !was_begun(*worker.spool, worker.line.front())) return;
-  StartOrder order = std::move(worker.line.front());
+  set_held(worker, worker.line.front());
   worker.line.pop_front();
-  worker.job = order.job;
-  worker.attempt = order.attempt;
-  worker.kind = order.kind;
-  listener_.worker_began(worker, std::move(order));
+  listener_.worker_began(worker);
 }
 
 void Workforce::take_line_back(Worker& worker) {
@@ -377,7 +372,7 @@ void Workforce::take_line_back(Worker& worker) {
   // It has begun the rest, and ended all but the last: the records lie in its spool, told or not.
   (void)deliver_records(worker, {});
   look_at_line(worker);
-  if (!orders.empty()) listener_.line_returned(worker, std::move(orders));
+  if (!orders.empty()) listener_.line_returned(std::move(orders));
 }
 
 void Workforce::watch_lines() {

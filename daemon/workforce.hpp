@@ -89,10 +89,10 @@ class Workforce {
   struct Listener {
     virtual ~Listener() = default;
     virtual void worker_is_free(Worker& worker) = 0;
-    /// It has begun this job of its line. Comes before the job's end.
-    virtual void worker_began(Worker& worker, StartOrder order) = 0;
-    /// It will not begin these of its line, which are in their order.
-    virtual void line_returned(Worker& worker, std::vector<StartOrder> orders) = 0;
+    /// It has begun the next job of its line, which is worker.job now. Comes before the job's end.
+    virtual void worker_began(Worker& worker) = 0;
+    /// A worker will not begin these of its line, which are in their order.
+    virtual void line_returned(std::vector<StartOrder> orders) = 0;
     /// It has left the call ring that it served.
     virtual void worker_left_duty(Worker& worker) = 0;
     /// It is dismissed in the middle of its duty.

@@ -94,10 +94,9 @@ void Workforce::task_answered(Worker& worker, std::string_view payload) {
 }
 
 void Workforce::settle_living_tasks(Worker& worker) {
+  worker.spool->recall_all();
   std::erase_if(worker.free_places, [&](std::uint32_t place) {
-    auto offer = worker.spool->offer(place);
-    if (offer.state == Spool::OfferState::offered) worker.spool->recall(offer.job, place);
-    offer = worker.spool->offer(place);
+    const auto offer = worker.spool->offer(place);
     if (offer.state != Spool::OfferState::begun) return false;
     worker.tasks[place] = {offer.job, offer.attempt, 0, 0, ""};
     return true;
@@ -109,10 +108,9 @@ void Workforce::settle_living_tasks(Worker& worker) {
 
 void Workforce::settle_dead_tasks(Worker& worker) {
   std::vector<Spool::Offer> begun, returned;
+  worker.spool->recall_all();
   for (std::uint32_t place = 0; place < worker.tasks.size(); ++place) {
-    auto offer = worker.spool->offer(place);
-    if (offer.state == Spool::OfferState::offered) worker.spool->recall(offer.job, place);
-    offer = worker.spool->offer(place);
+    const auto offer = worker.spool->offer(place);
     if (offer.state == Spool::OfferState::begun) begun.push_back(offer);
     // A word that was recalled long ago may still stand there.
     else if (worker.tasks[place].job != 0 && worker.tasks[place].job == offer.job)

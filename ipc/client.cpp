@@ -148,6 +148,7 @@ Status Client::send_some(std::string& lines) {
 
 Status Client::receive() {
   if (!is_open()) return make_error(Errc::unavailable, "the connection to the daemon was lost");
+  drop_taken();
   if (input_.size() > reply_bytes_max) {
     close();
     return make_error(Errc::unavailable, "the daemon's reply is over 1 GiB");
@@ -170,6 +171,14 @@ Status Client::receive() {
   return ok();
 }
 
+/// Once for all lines that came together.
+void Client::drop_taken() {
+  input_.erase(0, taken_);
+  if (line_end_ != std::string::npos) line_end_ -= taken_;
+  scanned_ -= taken_;
+  last_ = last_end_ = taken_ = 0;
+}
+
 Result<Json> Client::next_message() {
   for (;;) {
     while (!has_line()) {
@@ -181,10 +190,12 @@ Result<Json> Client::next_message() {
 }
 
 Result<Json> Client::take_line() {
-  line_.assign(input_, 0, line_end_);
-  auto message = Json::parse(line_, nullptr, /*allow_exceptions=*/false);
-  input_.erase(0, line_end_ + 1);
-  line_end_ = input_.find('\n');
+  last_ = taken_;
+  last_end_ = line_end_;
+  const std::string_view line = std::string_view(input_).substr(last_, last_end_ - last_);
+  auto message = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
+  taken_ = line_end_ + 1;
+  line_end_ = input_.find('\n', taken_);
   scanned_ = input_.size();
   if (!message.is_object()) {
     close();
@@ -222,7 +233,7 @@ Result<Json> Client::result_of(Json& reply) {
 std::string_view Client::params_text() const {
   // Tined's own order: the method, whose name holds no quotes, then the params, then the end of the object.
   constexpr std::string_view before = R"(","params":)";
-  const std::string_view line = line_;
+  const std::string_view line = std::string_view(input_).substr(last_, last_end_ - last_);
   const auto at = line.find(before);
   return at == std::string_view::npos ? ""
                                       : line.substr(at + before.size(), line.size() - at - before.size() - 1);
@@ -234,7 +245,7 @@ void Client::close() {
   socket_.reset();
   input_.clear();
   line_end_ = std::string::npos;
-  scanned_ = 0;
+  last_ = last_end_ = taken_ = scanned_ = 0;
 }
 
 Error Client::lost(const char* doing) {

@@ -68,12 +68,14 @@ class Client {
  private:
   Status send_line(std::string_view line, std::span<const int> descriptors);
   Error lost(const char* doing);
+  void drop_taken();
   bool swallow_hello(const Json& message, Status& verdict);
 
   UniqueFd socket_;
-  std::string input_;                         ///< received, not yet returned
-  std::string line_;                          ///< of the message that was returned last
-  std::size_t line_end_ = std::string::npos;  ///< of the first whole line in input_
+  std::string input_;                         ///< received; of what was returned the last line at least
+  std::size_t last_ = 0, last_end_ = 0;       ///< the line that was returned last
+  std::size_t taken_ = 0;                     ///< bytes of input_ that were returned
+  std::size_t line_end_ = std::string::npos;  ///< of the first whole line behind those
   std::size_t scanned_ = 0;                   ///< bytes of input_ known to hold no line end
   int next_id_ = 1;
   int daemon_pid_ = 0;

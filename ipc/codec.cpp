@@ -86,11 +86,6 @@ std::string notification_of_text(std::string_view method, std::string_view param
   return line.append(method).append("\",\"params\":").append(params).append("}");
 }
 
-OrderedJson bytes_to_json(std::string_view bytes) {
-  if (is_utf8(bytes)) return std::string(bytes);
-  return {{"base64", base64_encode(bytes)}};
-}
-
 Result<std::string> bytes_from_json(const Json& value, const std::string& field) {
   std::string bytes;
   if (value.is_string()) {

@@ -100,8 +100,7 @@ std::string end_text(const JobRow& row);
 /// What is known of one call of `map`, by its index.
 std::string call_record_text(const JobRow& row, std::uint64_t index);
 
-/// UTF-8 as a string, anything else as {"base64":"..."}.
-OrderedJson bytes_to_json(std::string_view bytes);
+/// Of what append_wire() writes.
 Result<std::string> bytes_from_json(const Json& value, const std::string& field);
 
 /// Fields of params, each error naming the field and what is allowed.

@@ -116,7 +116,8 @@ void add_stream(ObjectText& record, const std::string& name, bool given_away, co
 
 void add_duration(ObjectText& record, const JobRow& row) {
   const Outcome& end = end_of(row);
-  end.started&& end.finished ? record.number("duration_s", end.duration_s()) : record.null("duration_s");
+  const bool is_known = end.started && end.finished;
+  is_known ? record.number("duration_s", end.duration_s()) : record.null("duration_s");
 }
 
 void add_times(ObjectText& record, const JobRow& row) {

@@ -172,7 +172,7 @@ class Duty {
     ExecFailure failure{126, "OutputFailed", ""};
     if (const auto prepared = place_.output.prepare(); !prepared) {
       failure.message = prepared.error().message();
-      fail(outcome, failure);
+      fail_to_start(outcome, failure);
     } else {
       command.in = place_.null;
       command.out = place_.output.out();
@@ -180,21 +180,13 @@ class Duty {
       auto spawned = spawn_command(command, failure);
       if (!spawned) failure = {126, "ForkFailed", spawned.error().message()};
       if (!spawned || *spawned < 0)
-        fail(outcome, failure);
+        fail_to_start(outcome, failure);
       else
         CommandRun(*spawned, UniqueFd(), nullptr, 0, 0).finish(outcome);
       place_.output.collect(outcome);
     }
     outcome.finished = now_micros();
     return encode(outcome);
-  }
-
-  static void fail(Outcome& outcome, const ExecFailure& failure) {
-    outcome.state = JobState::failed;
-    outcome.reason = Reason::exec;
-    outcome.exit_code = failure.exit_code;
-    outcome.error_type = failure.type;
-    outcome.error_message = failure.message;
   }
 
   const CallDuty& duty_;

@@ -61,6 +61,14 @@ bool was_killed(const Outcome& outcome) {
 
 }  // namespace
 
+void fail_to_start(Outcome& outcome, const ExecFailure& failure) {
+  outcome.state = JobState::failed;
+  outcome.reason = Reason::exec;
+  outcome.exit_code = failure.exit_code;
+  outcome.error_type = failure.type;
+  outcome.error_message = failure.message;
+}
+
 CommandRun::CommandRun(pid_t pid, UniqueFd alive, std::unique_ptr<MemoryGroup> group, double timeout_s,
                        double kill_after_s)
     : pid_(pid),
@@ -145,10 +153,11 @@ void CommandRun::read_alive() {
 void CommandRun::reap(int options) {
   if (is_reaped_) return;
   pid_t reaped = -1;
-  while ((reaped = ::wait4(pid_, &status_, options, &usage_)) < 0 && errno == EINTR) {
+  int status = 0;
+  while ((reaped = ::wait4(pid_, &status, options, &usage_)) < 0 && errno == EINTR) {
   }
   is_reaped_ = reaped != 0;
-  is_witnessed_ = reaped == pid_;
+  if (reaped == pid_) status_ = status;
 }
 
 bool CommandRun::has_ended() {
@@ -159,7 +168,7 @@ bool CommandRun::has_ended() {
 void CommandRun::finish(Outcome& outcome) {
   reap(0);
   kill_strays();
-  if (is_witnessed_) judge(status_, outcome);  // else nobody has seen the end: lost
+  if (status_) judge(*status_, outcome);  // else nobody has seen the end: lost
   if (ending_ == Ending::timed_out) {
     outcome.state = JobState::timed_out;
     outcome.reason = Reason::timeout;

@@ -13,6 +13,9 @@
 
 namespace tine {
 
+/// The end of a job whose command did not start.
+void fail_to_start(Outcome& outcome, const ExecFailure& failure);
+
 /// One command under way, kept by the process that started it: its time-out, its caller's pipe, its end.
 /// Driven by the owner's poll(2) loop. The owner is a subreaper and has no other children.
 class CommandRun {
@@ -49,8 +52,7 @@ class CommandRun {
   void reap(int options);
   pid_t pid_;
   bool is_reaped_ = false;
-  bool is_witnessed_ = false;  ///< and its status is known
-  int status_ = 0;
+  std::optional<int> status_;  ///< of its end; none when it is reaped: nobody has seen it
   rusage usage_{};
   UniqueFd alive_;
   std::unique_ptr<MemoryGroup> group_;

@@ -204,6 +204,10 @@ bool Spool::recall(JobId job, std::uint32_t place) {
                                           std::memory_order_acq_rel);
 }
 
+void Spool::recall_all() {
+  for (std::uint32_t place = 0; place < offers(); ++place) recall(offer(place).job, place);
+}
+
 void Spool::clear_offer(std::uint32_t place) {
   // After a recall the daemon may already have made another offer: that one stays.
   Desk& at = desk(place);

@@ -57,6 +57,7 @@ class Spool {
   bool begin(JobId job, std::uint32_t attempt, std::uint32_t place = 0);
   /// daemon: offered -> recalled; false: the worker has begun it
   bool recall(JobId job, std::uint32_t place = 0);
+  void recall_all();  ///< daemon: each that is offered and not begun
   /// worker, after its record is complete; a recalled word becomes idle
   void clear_offer(std::uint32_t place = 0);
 

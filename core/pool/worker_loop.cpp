@@ -336,14 +336,6 @@ class WorkerLoop {
     record(order, outcome);
   }
 
-  static void fail_to_start(Outcome& outcome, const ExecFailure& failure) {
-    outcome.state = JobState::failed;
-    outcome.reason = Reason::exec;
-    outcome.exit_code = failure.exit_code;
-    outcome.error_type = failure.type;
-    outcome.error_message = failure.message;
-  }
-
   void finish_command() {
     failpoint("worker.ended");
     Running ended = std::move(*running_);

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "core/base/result.hpp"
-#include "core/base/unique_fd.hpp"
 
 namespace tine {
 

@@ -7,21 +7,15 @@
 #include <filesystem>
 #include <future>
 
+#include "tests/support/temp_folder.hpp"
+
 using namespace tine;
+using test::TempFolder;
 
 namespace {
 
-struct Folder {
-  Folder() {
-    char name[] = "/tmp/tine-store-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
-
 /// Callbacks on the store's own thread: these tests have no loop.
-std::unique_ptr<Store> open_in(const Folder& folder) {
+std::unique_ptr<Store> open_in(const TempFolder& folder) {
   auto store = Store::open(folder.path, Durability::power, [](std::function<void()> work) { work(); });
   REQUIRE(store);
   return std::move(*store);
@@ -44,7 +38,7 @@ Status insert(JobTable& table, JobId id, const std::string& environment = "A=B")
 }  // namespace
 
 TEST_CASE("store: what was committed is there after it is opened again") {
-  const Folder folder;
+  const TempFolder folder;
   {
     auto store = open_in(folder);
     CHECK(ask(*store, [](JobTable& table) { return insert(table, 1); }));
@@ -60,7 +54,7 @@ TEST_CASE("store: what was committed is there after it is opened again") {
 }
 
 TEST_CASE("store: a work that fails leaves nothing behind, its neighbours are kept") {
-  const Folder folder;
+  const TempFolder folder;
   auto store = open_in(folder);
   CHECK(ask(*store, [](JobTable& table) { return insert(table, 1); }));
   CHECK_FALSE(ask(*store, [](JobTable& table) -> Status {
@@ -74,7 +68,7 @@ TEST_CASE("store: a work that fails leaves nothing behind, its neighbours are ke
 }
 
 TEST_CASE("store: an end never changes") {
-  const Folder folder;
+  const TempFolder folder;
   auto store = open_in(folder);
   CHECK(store->now([](JobTable& table) -> Status {
     if (auto status = insert(table, 1); !status) return status;
@@ -86,7 +80,7 @@ TEST_CASE("store: an end never changes") {
 }
 
 TEST_CASE("store: says what a damaged store lost, and uses no acknowledged id again") {
-  const Folder folder;
+  const TempFolder folder;
   { auto store = open_in(folder); }
   std::filesystem::copy(folder.path + "/jobs.db", folder.path + "/old.db");
   {
@@ -101,7 +95,7 @@ TEST_CASE("store: says what a damaged store lost, and uses no acknowledged id ag
 }
 
 TEST_CASE("store: equal environments are stored once") {
-  const Folder folder;
+  const TempFolder folder;
   auto store = open_in(folder);
   CHECK(store->now([](JobTable& table) -> Status {
     const auto first = table.environment("A=1");

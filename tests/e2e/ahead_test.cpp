@@ -14,18 +14,16 @@ namespace {
 
 constexpr int many = 300;
 
-std::string pool_of(int size) {
-  return R"({"pools": [{"name": "default", "size": )" + std::to_string(size) + "}]}";
+/// A line of a batch file.
+std::string job_line(const TestDaemon& daemon, const std::string& text) {
+  return Json{{"command", {"/bin/sh", "-c", text}}, {"workdir", daemon.folder()}}.dump() + "\n";
 }
 
 /// A batch of short jobs, each of which writes its id; `special`: the command of the one at `at`.
 std::vector<std::string> submit_batch(const TestDaemon& daemon, int count, int at = -1,
                                       const std::string& special = "") {
   std::string jobs;
-  for (int i = 0; i < count; ++i) {
-    const std::string text = i == at ? special : "echo $TINE_JOB_ID >>effects";
-    jobs += Json{{"command", {"/bin/sh", "-c", text}}, {"workdir", daemon.folder()}}.dump() + "\n";
-  }
+  for (int i = 0; i < count; ++i) jobs += job_line(daemon, i == at ? special : "echo $TINE_JOB_ID >>effects");
   const auto submitted = daemon.tine({"batch", "-"}, jobs);
   REQUIRE(submitted.exit_status == 0);
   std::vector<std::string> ids;
@@ -59,14 +57,15 @@ bool has_begun_some(const TestDaemon& daemon, std::size_t count) {
   return eventually([&] { return effects(daemon).size() >= count; });
 }
 
-DaemonSetup in_pool_of(int size) { return {.config = pool_of(size)}; }
+DaemonSetup in_pool_of(int size) {
+  return {.config = R"({"pools": [{"name": "default", "size": )" + std::to_string(size) + "}]}"};
+}
 
 }  // namespace
 
 TEST_CASE("ahead: in a pool of one all run in their order, also behind one that takes long") {
   TestDaemon daemon(in_pool_of(1));
-  const auto ids =
-      submit_batch(daemon, many, many / 2, "echo $TINE_JOB_ID >>effects; sleep 0.3; echo slept >>order");
+  const auto ids = submit_batch(daemon, many, many / 2, "echo $TINE_JOB_ID >>effects; sleep 0.3");
   REQUIRE(daemon.tine({"wait", "--all"}).exit_status == 0);
   CHECK(effects(daemon) == ids);
 }
@@ -162,8 +161,7 @@ TEST_CASE("ahead: each has its submitter's environment, whatever was taken back 
   TestDaemon daemon(in_pool_of(1));
   const auto lines = [&](int count, const std::string& text) {
     std::string jobs;
-    for (int i = 0; i < count; ++i)
-      jobs += Json{{"command", {"/bin/sh", "-c", text}}, {"workdir", daemon.folder()}}.dump() + "\n";
+    for (int i = 0; i < count; ++i) jobs += job_line(daemon, text);
     return jobs;
   };
   REQUIRE(daemon.sh("mkfifo go").exit_status == 0);

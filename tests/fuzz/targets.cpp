@@ -185,7 +185,9 @@ void text(const std::string& input) {
   }
   must(*base64_decode(base64_encode(input)) == input, "anything survives base64");
   if (is_utf8(input)) (void)ipc::Json(input).dump();
-  (void)ipc::bytes_to_json(input).dump();
+  std::string json;
+  ipc::append_wire(json, input);
+  must(ipc::Json::accept(json), "any bytes are JSON on the wire");
   if (auto halt = cmd::Halt::parse(input)) {
     must(halt->is_wanted(), "what is given is wanted");
     for (int i = 0; i < 100; ++i)

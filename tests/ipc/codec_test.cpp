@@ -5,6 +5,7 @@
 #include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "ipc/protocol.hpp"
+#include "ipc/wire_text.hpp"
 
 using namespace tine;
 using namespace tine::ipc;
@@ -67,7 +68,9 @@ TEST_CASE("codec: names the field that is wrong") {
 }
 
 TEST_CASE("codec: bytes that are not UTF-8 travel as base64, both ways") {
-  CHECK(bytes_to_json("\xff\x01") == OrderedJson{{"base64", "/wE="}});
+  std::string json;
+  append_wire(json, "\xff\x01");
+  CHECK(OrderedJson::parse(json) == OrderedJson{{"base64", "/wE="}});
   CHECK(*bytes_from_json(Json{{"base64", "/wE="}}, "x") == "\xff\x01");
   CHECK_FALSE(bytes_from_json(Json{{"base64", "/w="}}, "x"));
 }

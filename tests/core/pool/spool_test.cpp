@@ -10,19 +10,15 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/temp_folder.hpp"
+
 namespace tine {
 namespace {
 
 constexpr std::uint64_t places = 32;
 
-struct StateDir {
-  StateDir() {
-    char name[] = "/tmp/tine-spool-XXXXXX";
-    path = ::mkdtemp(name);
-    std::filesystem::create_directory(path + "/spool");
-  }
-  ~StateDir() { std::filesystem::remove_all(path); }
-  std::string path;
+struct StateDir : test::TempFolder {
+  StateDir() { std::filesystem::create_directory(path + "/spool"); }
 };
 
 const WorkerSeat third_seat{"key-1", "io", 3};

@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,9 +12,12 @@
 #include <fstream>
 
 #include "core/base/file.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace tine {
 namespace {
+
+using test::TempFolder;
 
 struct Ran {
   int status = -1;
@@ -44,15 +46,6 @@ Ran run(Command command) {
 
 Ran shell(const std::string& script) { return run({{"/bin/sh", "-c", script}, {"PATH=/usr/bin:/bin"}}); }
 
-struct Folder {
-  Folder() {
-    char name[] = "/tmp/tine-spawn-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
-
 TEST_CASE("spawn: gives the command its arguments, environment, folder and umask") {
   const Ran ran = run({{"/bin/sh", "-c", "echo $0 $A; pwd; umask"}, {"A=1"}, "/usr", 027});
   CHECK(ran.output == "/bin/sh 1\n/usr\n0027\n");
@@ -80,7 +73,7 @@ TEST_CASE("spawn: starts a session, with no signal blocked or ignored") {
 }
 
 TEST_CASE("spawn: looks for the command on the job's own PATH, past what cannot be run") {
-  const Folder folder;
+  const TempFolder folder;
   std::filesystem::create_directories(folder.path + "/a");
   std::filesystem::create_directories(folder.path + "/b");
   std::ofstream(folder.path + "/a/hello") << "no";
@@ -93,7 +86,7 @@ TEST_CASE("spawn: looks for the command on the job's own PATH, past what cannot 
 }
 
 TEST_CASE("spawn: runs a script without an interpreter line, as a shell does") {
-  const Folder folder;
+  const TempFolder folder;
   std::ofstream(folder.path + "/plain") << "echo plain $1\n";
   ::chmod((folder.path + "/plain").c_str(), 0755);
   CHECK(run({{folder.path + "/plain", "x"}, {}}).output == "plain x\n");

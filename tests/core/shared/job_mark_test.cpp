@@ -3,22 +3,15 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <filesystem>
+#include "tests/support/temp_folder.hpp"
 
 namespace tine::shared {
 namespace {
 
-struct SharedFolder {
-  SharedFolder() {
-    char name[] = "/tmp/tine-test-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~SharedFolder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
+using test::TempFolder;
 
 TEST_CASE("job mark: is seen as soon as it is made, by who has looked before as well") {
-  const SharedFolder folder;
+  const TempFolder folder;
   MarkedJobs marked(folder.path);
   for (std::uint64_t id = 1; id <= 200; ++id) {
     const Owner job = owner_of_job(id, 1);
@@ -31,7 +24,7 @@ TEST_CASE("job mark: is seen as soon as it is made, by who has looked before as 
 }
 
 TEST_CASE("job mark: one that was made long before is still known, and gone when it is removed") {
-  const SharedFolder folder;
+  const TempFolder folder;
   MarkedJobs marked(folder.path);
   const Owner old = owner_of_job(7, 1), later = owner_of_job(8, 3);
   REQUIRE(mark_job(folder.path, old));

@@ -145,6 +145,10 @@ Status DictEnvironment::start() {
             ::mdb_env_open(environment_, folder_.c_str(), is_new ? flags : flags | MDB_WRITEMAP, 0600))
       return error("open", code);
   }
+  MDB_stat pages{};
+  ::mdb_env_stat(environment_, &pages);
+  if (auto mapped = metas_.map(descriptor(), pages.ms_psize); !mapped)
+    return make_error(Errc::io, file_ + ": " + mapped.error().message());
   int dead = 0;
   ::mdb_reader_check(environment_, &dead);
   // The main database needs no name; its handle is the same in every process.
@@ -175,13 +179,29 @@ Status DictEnvironment::begin_read(MDB_txn*& transaction) {
     }
     int code = transaction ? ::mdb_txn_renew(transaction)
                            : ::mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
-    if (code == MDB_SUCCESS) return ok();
+    const bool is_cut = code == MDB_SUCCESS && metas_.is_cut(::mdb_txn_id(transaction));
+    if (code == MDB_SUCCESS && !is_cut) return ok();
     if (transaction) ::mdb_txn_abort(transaction);
     transaction = nullptr;
     map_.unlock_shared();
+    if (is_cut) {
+      // Who begins to write undoes it.
+      if (auto written = write([](MDB_txn*, MDB_dbi) { return MDB_NOTFOUND; }); !written) return written;
+      continue;
+    }
     if (code == MDB_READERS_FULL && clear_dead_readers() > 0) continue;
     if (code != MDB_MAP_RESIZED) return error("read", code);
     if (auto followed = follow_growth(); !followed) return followed;
+  }
+}
+
+int DictEnvironment::begin_write(MDB_txn*& transaction) {
+  for (;;) {
+    if (const int code = ::mdb_txn_begin(environment_, nullptr, 0, &transaction)) return code;
+    const std::size_t last = ::mdb_txn_id(transaction) - 1;
+    if (!metas_.is_cut(last)) return MDB_SUCCESS;
+    metas_.undo(last);
+    ::mdb_txn_abort(transaction);  // it has read the cut one
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/base/result.hpp"
 #include "core/pool/fork_generation.hpp"
+#include "core/shared/dict_metas.hpp"
 #include "core/shared/folder.hpp"
 #include "core/shared/step.hpp"
 
@@ -22,7 +23,8 @@ namespace tine::shared {
 ///
 /// Writers write in the map itself (MDB_WRITEMAP: a ninth of the time, as no page goes through a system
 /// call). So each page of the file is reserved before it can be touched, and one process at a time says how
-/// large the file is: LMDB cuts it to the size of whoever maps it.
+/// large the file is: LMDB cuts it to the size of whoever maps it. And a commit may be cut in its last
+/// stores: see DictMetas.
 class DictEnvironment {
  public:
   /// Makes the files in `folder`, which exists and is nobody else's yet. LMDB itself only ftruncates its lock
@@ -70,18 +72,20 @@ class DictEnvironment {
         generation_(fork_generation()) {}
   Status start();
   Status begin_read(MDB_txn*& transaction);
+  int begin_write(MDB_txn*& transaction);
   void end_read(MDB_txn* transaction);
   template <class Body>
   int try_write(const Body& body) {
     const MapHold hold(map_);
     MDB_txn* transaction = nullptr;
-    if (const int code = ::mdb_txn_begin(environment_, nullptr, 0, &transaction)) return code;
+    if (const int code = begin_write(transaction)) return code;
     step("dict begun");
     if (const int code = body(transaction, dbi_)) {
       ::mdb_txn_abort(transaction);
       return code;
     }
     step("dict written");
+    metas_.commits(::mdb_txn_id(transaction));
     const int code = ::mdb_txn_commit(transaction);
     step("dict committed");
     return code;
@@ -98,6 +102,7 @@ class DictEnvironment {
   std::uint64_t generation_;
   MDB_env* environment_ = nullptr;
   MDB_dbi dbi_ = 0;
+  DictMetas metas_;
   /// A shared hold of it, where there are other threads to hold it against: it costs a tenth of a write.
   class MapHold {
    public:

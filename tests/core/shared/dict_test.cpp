@@ -1,7 +1,9 @@
 #include "core/shared/dict.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -226,6 +228,66 @@ TEST_CASE("dict: writers killed hundreds of times lose no incr that was told, an
   CHECK(sum >= counted);
   CHECK(sum <= counted + kills);
   CHECK(named.dict.verify());
+}
+
+/// Lets `child`, which is stopped at a ptrace(2) stop, go on until `is_reached`, and then so many
+/// instructions further.
+void step_until(pid_t child, const std::function<bool()>& is_reached, int further) {
+  int status = 0;
+  while (!is_reached() || further-- > 0) {
+    REQUIRE(::ptrace(PTRACE_SINGLESTEP, child, nullptr, nullptr) == 0);
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFSTOPPED(status));
+  }
+}
+
+TEST_CASE(
+    "dict: a writer killed between two of the last instructions of its commit leaves the old state or the "
+    "new") {
+  Named named;
+  REQUIRE(named.dict.incr("n", 1));
+  const UniqueFd file(::open((named.folder.path() + "/d.dict/data.mdb").c_str(), O_RDONLY | O_CLOEXEC));
+  REQUIRE(file);
+  // The number of the newest commit: in the metas, which are the first two pages.
+  const auto newest = [&] {
+    std::uint64_t numbers[2] = {};
+    for (const off_t page : {0, 1})
+      REQUIRE(::pread(file.get(), &numbers[page], sizeof numbers[page], page * 4096 + 144) ==
+              sizeof numbers[page]);
+    return std::max(numbers[0], numbers[1]);
+  };
+  for (int further = 0; further < 12; ++further) {
+    CAPTURE(further);
+    const auto before = named.dict.find("n")->value().get<std::int64_t>();
+    {
+      Child writer([&] {
+        (void)named.dict.set("other", further);  // so that its environment is open
+        if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) < 0) return 3;
+        ::raise(SIGSTOP);
+        return named.dict.incr("n", 1) ? 0 : 1;
+      });
+      int status = 0;
+      REQUIRE(::waitpid(writer.pid(), &status, 0) == writer.pid());
+      REQUIRE(WIFSTOPPED(status));
+      const auto last = newest();
+      step_until(
+          writer.pid(), [&] { return newest() > last; }, further);
+      writer.send(SIGKILL);
+    }
+    // By a process that opens it, and then by this one, which has it open.
+    CHECK(Child([&] {
+            const auto now = named.dict.find("n")->value().get<std::int64_t>();
+            return now == before || now == before + 1 ? 0 : 1;
+          }).wait() == 0);
+    // It shows with the next write, which finds the dead writer's lock, at the latest.
+    const auto after = named.dict.incr("n", 1)->get<std::int64_t>();
+    CHECK((after == before + 1 || after == before + 2));
+    for (int i = 1; i <= 20; ++i) {
+      REQUIRE(*named.dict.incr("n", 1) == after + i);
+      REQUIRE(named.dict.set("other", std::string(static_cast<std::size_t>(i * 100), 'x')));
+    }
+    REQUIRE(named.dict.verify());
+  }
 }
 
 TEST_CASE("dict: a reader killed in its snapshot does not make it grow") {

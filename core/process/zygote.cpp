@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "core/base/bytes.hpp"
 #include "core/base/failpoint.hpp"
@@ -30,6 +32,16 @@
 namespace tine {
 namespace {
 
+/// Blocks. False: the zygote has ended.
+bool wait_for_seat(DaemonLink zygote, WorkerSeat& seat) {
+  while (zygote.is_open()) {
+    pollfd seated{zygote.fd(), POLLIN, 0};
+    if (::poll(&seated, 1, -1) > 0) zygote.serve(seated.revents);
+    if (const auto frame = zygote.next()) return decode(frame->payload, seat);
+  }
+  return false;
+}
+
 class Zygote {
  public:
   explicit Zygote(int control) : link_(control) {}
@@ -43,7 +55,7 @@ class Zygote {
     signals_ = UniqueFd(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
     for (;;) {
       if (is_worker_) return worker_status_;
-      if (failed_ || (!link_.is_open() && workers_.empty())) return 0;
+      if (failed_ || (!link_.is_open() && workers_.empty())) return end_spare();
       step();
     }
   }
@@ -59,6 +71,8 @@ class Zygote {
       take(*frame);
       if (is_worker_ || failed_) return;
     }
+    if (std::exchange(wants_spare_, false)) fork_spare();
+    if (is_worker_) return;
     signalfd_siginfo ignored{};
     while (::read(signals_.get(), &ignored, sizeof ignored) > 0) {
     }
@@ -112,9 +126,14 @@ class Zygote {
 
   void fork_worker(const WorkerSeat& seat, UniqueFd prints) {
     failpoint("zygote.fork");
-    std::fflush(nullptr);
-    const pid_t pid = ::fork();
-    if (pid == 0) return become_worker(seat, std::move(prints));
+    const bool is_coroutine_worker = seat.tasks > 0;
+    pid_t pid = is_coroutine_worker ? 0 : seat_spare(seat);
+    wants_spare_ |= !is_coroutine_worker && !setup_.modules.empty();
+    if (pid == 0) {
+      std::fflush(nullptr);
+      pid = ::fork();
+      if (pid == 0) return become_worker(seat, std::move(prints));
+    }
     failpoint("zygote.forked");
     ByteWriter out;
     out.string(seat.key);
@@ -126,9 +145,43 @@ class Zygote {
     link_.send(FrameType::forked, out.bytes());
   }
 
+  /// A worker ahead of its seat. What modules hold makes a fork slow, and whoever waits for a worker to be
+  /// replaced does not have to wait for that. Without one all goes on as ever, so errors are not told.
+  void fork_spare() {
+    if (spare_.pid > 0) return;
+    int pair[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return;
+    DaemonLink ours(pair[0]), theirs(pair[1]);
+    std::fflush(nullptr);
+    const pid_t pid = ::fork();
+    if (pid > 0) spare_ = {pid, std::move(ours)};
+    if (pid != 0) return;
+    is_worker_ = true;
+    ours.close();
+    link_.close();
+    ::prctl(PR_SET_NAME, "tine-spare");
+    WorkerSeat seat;
+    if (wait_for_seat(std::move(theirs), seat)) become_worker(seat, {});
+  }
+
+  /// Its pid; 0: there is none.
+  pid_t seat_spare(const WorkerSeat& seat) {
+    spare_.link.send(FrameType::fork_worker, encode(seat));  // closes the link if it has died
+    return spare_.link.is_open() ? std::exchange(spare_, {}).pid : 0;
+  }
+
+  int end_spare() {
+    if (spare_.pid > 0) {
+      ::kill(spare_.pid, SIGKILL);
+      (void)::waitpid(spare_.pid, nullptr, 0);
+    }
+    return 0;
+  }
+
   void become_worker(const WorkerSeat& seat, UniqueFd prints) {
     is_worker_ = true;
     link_.close();
+    spare_.link.close();  // it sees the zygote's end by its own end of it
     signals_.reset();
     sigset_t none;
     ::sigemptyset(&none);
@@ -141,6 +194,7 @@ class Zygote {
   std::vector<pid_t> worker_pids() const {
     std::vector<pid_t> pids;
     for (const auto& [pid, key] : workers_) pids.push_back(pid);
+    if (spare_.pid > 0) pids.push_back(spare_.pid);
     return pids;
   }
 
@@ -156,6 +210,7 @@ class Zygote {
       int status = 0;
       while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
       }
+      if (pid == spare_.pid) spare_ = {};
       if (found == workers_.end()) continue;
       failpoint("zygote.reaped");
       ByteWriter out;
@@ -167,11 +222,18 @@ class Zygote {
     }
   }
 
+  struct Spare {
+    pid_t pid = 0;
+    DaemonLink link;
+  };
+
   DaemonLink link_;
   UniqueFd signals_;
   ZygoteSetup setup_;
   Functions functions_ = Functions::with_built_ins();
   std::map<pid_t, std::string> workers_;
+  Spare spare_;
+  bool wants_spare_ = false;
   bool is_worker_ = false;
   bool failed_ = false;
   int worker_status_ = 0;

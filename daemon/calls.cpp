@@ -15,6 +15,10 @@ constexpr std::uint64_t first_call_id = std::uint64_t{1} << 62;
 /// A worker's turn at calls while jobs wait in its pool: long against the cost of a change of duty.
 constexpr auto turn = std::chrono::milliseconds(50);
 
+/// So long tined looks for the answer of a call that a waking worker has taken: two sleeps less where the
+/// function does next to nothing, and no other client is kept waiting for longer.
+constexpr auto look_longest = std::chrono::microseconds(10);
+
 }  // namespace
 
 CallSession::CallSession(asio::io_context& loop, Workforce& workforce, Plan plan, std::uint64_t id,
@@ -23,6 +27,7 @@ CallSession::CallSession(asio::io_context& loop, Workforce& workforce, Plan plan
       plan_(std::move(plan)),
       id_(id),
       ring_(std::move(ring)),
+      spin_(look_longest),
       bell_(loop, ::dup(ring_.bell())),
       seats_(plan_.parallel),
       index_of_slot_(ring_.slots()),
@@ -78,8 +83,13 @@ void CallSession::collect() {
 void CallSession::go_on() {
   const auto alive = alive_;
   paused_ = false;
+  const bool may_come_at_once = plan_.lingers && offered_ == 0 && ring_.is_looked_at();
+  if (may_come_at_once) ring_.stay_awake();
   pump();
   if (*alive && wants_workers()) want_();
+  if (!*alive || !may_come_at_once) return;
+  ring_.look_for_answer(spin_);
+  collect();  // else it goes to sleep
 }
 
 void CallSession::pump() {

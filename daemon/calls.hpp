@@ -69,6 +69,7 @@ class CallSession final : public HeldCalls {
   Plan plan_;
   std::uint64_t id_;
   CallRing ring_;
+  AdaptiveSpin spin_;
   asio::posix::stream_descriptor bell_;
   std::vector<Seat> seats_;
   struct Waiting {

@@ -273,6 +273,14 @@ std::optional<std::uint32_t> CallRing::runner_of(std::uint32_t slot) const {
 
 void CallRing::prepare_sleep() { header_->reader_asleep.store(1); }
 
+bool CallRing::is_looked_at() const { return header_->spinner.load() != 0; }
+
+bool CallRing::look_for_answer(AdaptiveSpin& spin) const {
+  return spin.until([&] {
+    return std::any_of(answered_, answered_ + slots_ / 64, [](const auto& bits) { return bits.load() != 0; });
+  });
+}
+
 void CallRing::stay_awake() { header_->reader_asleep.store(0); }
 
 void CallRing::drain_bell() {

@@ -102,6 +102,10 @@ class CallRing {
   /// wait, then drain_bell(); else stay_awake().
   int bell() const { return bell_.get(); }
   void prepare_sleep();
+  /// Whether a worker looks for an offer instead of sleeping, so that an answer may come at once.
+  bool is_looked_at() const;
+  /// Looks for an answer for a while: true, there is something to collect. After stay_awake().
+  bool look_for_answer(AdaptiveSpin& spin) const;
   void stay_awake();
   void drain_bell();
   void ring_bell();  ///< wakes the reader in any case. Any process, any thread

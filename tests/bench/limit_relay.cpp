@@ -1,6 +1,5 @@
 // The limit of a single call through a daemon: microseconds, p50, of a byte that goes from a client to a
-// relay, on to a worker, and back, over Unix sockets. limit_relay COUNT [CPU]: the relay alone on that CPU
-#include <sched.h>
+// relay, on to a worker, and back, over Unix sockets. limit_relay COUNT
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,7 +22,7 @@ bool pass(int from, int to) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int count = argc >= 2 ? std::atoi(argv[1]) : 0;
+  const int count = argc == 2 ? std::atoi(argv[1]) : 0;
   int client[2], worker[2];
   if (count < 1 || ::socketpair(AF_UNIX, SOCK_STREAM, 0, client) < 0 ||
       ::socketpair(AF_UNIX, SOCK_STREAM, 0, worker) < 0)
@@ -35,12 +34,6 @@ int main(int argc, char** argv) {
     ::_exit(0);
   }
   if (::fork() == 0) {  // the relay
-    if (argc == 3) {
-      cpu_set_t own;
-      CPU_ZERO(&own);
-      CPU_SET(static_cast<std::size_t>(std::atoi(argv[2])), &own);
-      if (::sched_setaffinity(0, sizeof own, &own) < 0) ::_exit(1);
-    }
     ::close(client[0]), ::close(worker[1]);
     while (pass(client[1], worker[0]) && pass(worker[0], client[1])) {
     }

@@ -144,6 +144,23 @@ TEST_CASE("call_ring: the bell rings for a reader that is about to sleep, and on
   CHECK(r.collected().size() == 2);
 }
 
+TEST_CASE("call_ring: a reader that looks finds the answer without a bell") {
+  Ring r(1);
+  CHECK_FALSE(r.ring.is_looked_at());
+  r.offer(1);
+  r.ring.prepare_sleep();
+  r.ring.stay_awake();
+  CHECK_FALSE(r.ring.look_for_answer(r.spin));
+
+  const auto call = r.take(0);
+  CHECK(r.ring.answer(call.slot, AnswerKind::value, "1"));
+
+  CHECK(r.ring.look_for_answer(r.spin));
+  CHECK_FALSE(r.bell_rings());
+  CHECK(r.collected() == std::vector{call.slot});
+  CHECK_FALSE(r.ring.look_for_answer(r.spin));
+}
+
 TEST_CASE("call_ring: a waiter gets its answer without the reader") {
   Ring r(1);
   const auto slot = r.offer(1, "", Notice::waiter);

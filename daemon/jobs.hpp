@@ -111,8 +111,9 @@ class Jobs final : public Workforce::Listener {
   // --- submit ---
   using Submitted = std::function<void(Result<std::vector<JobId>>)>;
   /// All or none; an array gives as many ids as it has elements, one behind the other, and a job whose key is
-  /// taken the id of who has it. `done` comes after the commit. Errors: Errc::usage (unknown pool, function
-  /// or job, a cycle), Errc::try_later (pool closed, daemon ending, duplicate), Errc::io (the disk is full).
+  /// taken the id of who has it. `done` comes after the commit, and before find() knows the jobs. Errors:
+  /// Errc::usage (unknown pool, function or job, a cycle), Errc::try_later (pool closed, daemon ending,
+  /// duplicate), Errc::io (the disk is full).
   void submit(std::vector<ipc::Submission> submissions, const std::string& environment, Submitted done);
   /// Another job from the spec of one that has ended, its conditions of time and order left out.
   void retry(JobId id, Submitted done);

@@ -277,11 +277,11 @@ void Jobs::store_batch(const std::shared_ptr<Batch>& batch, Submitted done) {
                     return done(status.error());
                   }
                   failpoint("job.stored");
+                  done(batch->ids);  // first: who waits for the answer runs while the rest is done
                   for (std::size_t i = 0; i < batch->ids.size(); ++i)
                     if (batch->is_new[i]) accept(*batch, i);
                   events_.stored();
                   for (const JobId id : batch->replaced) cancel(id, {}, [](Status) {});
-                  done(batch->ids);
                   failpoint("job.id_printed");
                   // When all that the request took is free again, malloc keeps it: between what stays it has
                   // holes.

@@ -1,5 +1,7 @@
 #include <spdlog/spdlog.h>
 
+#include <asio/post.hpp>
+
 #include "daemon/dispatch.hpp"
 #include "daemon/job_rows.hpp"
 #include "ipc/protocol.hpp"
@@ -33,9 +35,10 @@ Result<JobId> begin(Call& call) {
     ipc::Submission alone;
     alone.spec = std::move(*spec);
     jobs.submit({std::move(alone)}, context->environment, [&, done](Ids stored) {
-      // Before anything else runs on this thread: the order must not go out without the caller's descriptors.
+      // At once: the order must not go out without the caller's descriptors.
       if (stored && has_caller) jobs.attach(stored->front(), std::move(call.descriptors));
-      done(std::move(stored));
+      asio::post(call.services.loop,
+                 [done, stored] { done(stored); });  // when the job is there to be followed
     });
   });
   if (!ids) return ids.error();

@@ -83,6 +83,16 @@ Result<Json> Client::call(std::string_view method, const Json& params) {
 
 Result<Json> Client::call_text(std::string_view method, std::string_view params) {
   if (const auto sent = send(method, params); !sent) return sent.error();
+  return await_result();
+}
+
+Result<Json> Client::call_last(std::string_view method, std::string_view params) {
+  if (const auto sent = send(method, params); !sent) return sent.error();
+  ::shutdown(socket_.get(), SHUT_WR);
+  return await_result();
+}
+
+Result<Json> Client::await_result() {
   for (;;) {
     auto message = next_message();
     if (!message) return message.error();

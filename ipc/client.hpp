@@ -35,6 +35,10 @@ class Client {
   /// The same; `params` as for send().
   Result<Json> call_text(std::string_view method, std::string_view params);
 
+  /// The same, and this client will say no more: the daemon hangs up with its answer, instead of being woken
+  /// by our end while somebody waits for that.
+  Result<Json> call_last(std::string_view method, std::string_view params);
+
   /// Sends without waiting for the answer, nor for the hello line. `params` is JSON text, spliced in as it
   /// is. `descriptors` ride on the first byte of the line; the caller keeps its own. Errors: Errc::usage for
   /// a line over the limit, with nothing sent.
@@ -66,6 +70,7 @@ class Client {
   void leave_open() { (void)socket_.release(); }
 
  private:
+  Result<Json> await_result();
   Status send_line(std::string_view line, std::span<const int> descriptors);
   Error lost(const char* doing);
   void drop_taken();

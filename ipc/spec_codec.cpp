@@ -330,7 +330,7 @@ Result<SubmitContext> submit_context_from(const Json& params) {
     if (!entry) return entry.error();
     if (entry->find('=') == std::string::npos)
       return usage_error("environment: \"" + *entry + "\" has no '='");
-    context.environment += *entry + '\0';
+    context.environment.append(*entry).push_back('\0');
   }
   return context;
 }

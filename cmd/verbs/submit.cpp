@@ -79,7 +79,9 @@ int submit(Invocation& invocation) {
     if (const auto put = put_stdin(*params, *words.stdin_from, daemon, invocation, spooled); !put)
       return fail(invocation, put.error());
   }
-  const auto reply = daemon.client.call_text("submit", with_surroundings(*params, words.clean_env));
+  const auto request = with_surroundings(*params, words.clean_env);
+  const auto reply =
+      waits ? daemon.client.call_text("submit", request) : daemon.client.call_last("submit", request);
   if (!reply) {
     // Refused: the copy has no owner. Lost: the job may be on disk, and own it.
     if (!spooled.empty() && daemon.client.is_open()) ::unlink(spooled.c_str());

@@ -52,6 +52,7 @@ const std::vector<Kind> kinds = {
     {"told", {"--callback", "cat >>told", "--shell", "echo $TINE_ATTEMPT >>effect/$TINE_JOB_ID"}, true},
     {"call", {"--fn", "echo", "--args", "[1]"}, false},
     {"nap", {"--fn", "sleep", "--args", "[0.2]"}, false},
+    {"crash", {"--fn", "crash", "--args", "[\"exit\"]"}, false},
 };
 
 const Kind* kind_named(const std::string& name) {
@@ -66,7 +67,9 @@ class Chaos {
     std::string pattern = "/tmp/tine-chaos-XXXXXX";
     folder_ = ::mkdtemp(pattern.data());
     ::mkdir((folder_ + "/effect").c_str(), 0700);
-    write_whole_file(folder_ + "/tined.json", R"({"pools": [{"name": "default", "size": 3}]})");
+    // With a module, a worker is forked ahead.
+    write_whole_file(folder_ + "/tined.json",
+                     R"({"pools": [{"name": "default", "size": 3}], "modules": [")" FOO_MODULE_PATH R"("]})");
     environment_ = environment_with(
         {"TINE_JOB_ID", "TINE_STATE_DIR=" + folder_ + "/state", "TINE_SOCKET=" + folder_ + "/state/tine.sock",
          "TINE_CONFIG=" + folder_ + "/tined.json", "TINE_AUTOSTART=0", "CHAOS=" + folder_});
@@ -111,7 +114,7 @@ class Chaos {
     else if (dice < 88)
       kill_client();
     else if (dice < 94)
-      workers_killed_ += kill_one_named("tine-worker");
+      workers_killed_ += kill_one_named(below(8) == 0 ? "tine-spare" : "tine-worker");
     else if (dice < 97)
       zygotes_killed_ += kill_one_named("tine-zygote");
     else
@@ -208,7 +211,7 @@ class Chaos {
     ++daemons_killed_;
     // Sometimes nobody is left who has seen anything.
     if (below(4) == 0)
-      for (const auto* name : {"tine-zygote", "tine-worker"}) {
+      for (const auto* name : {"tine-zygote", "tine-spare", "tine-worker"}) {
         const auto pids = ours(name);
         for (const pid_t pid : pids) ::kill(pid, SIGKILL);
       }

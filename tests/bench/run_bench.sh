@@ -95,6 +95,7 @@ while [ "$round" -lt "$rounds" ]; do
     export TS_SOCKET="$folder/tsp"
     tsp -n sleep 86400 >/dev/null
     keep tsp "$(TMPDIR=$memory seconds "$submits" tsp -n /bin/true)"
+    tsp -k  # -K alone leaves the task behind
     tsp -K
   fi
 done

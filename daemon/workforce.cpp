@@ -161,7 +161,7 @@ Worker* Workforce::adopt(const std::string& key) {
   auto spool = Spool::attach(setup_.state_dir, key);
   if (!spool) {
     spdlog::warn("{}", spool.error().message());
-    Spool::remove(setup_.state_dir, key);
+    forget_files(key);
     return nullptr;
   }
   auto worker = std::make_unique<Worker>();
@@ -468,9 +468,9 @@ void Workforce::stored(const std::string& key, std::uint64_t seq) {
 
 void Workforce::forget_files(const std::string& key) {
   if (!setup_.memory_groups.empty()) remove_memory_group(setup_.memory_groups, key);
-  Spool::remove(setup_.state_dir, key);
   for (const char* suffix : {".out", ".err"})
     ::unlink((setup_.state_dir + "/output/" + key + suffix).c_str());
+  Spool::remove(setup_.state_dir, key);  // last: who finds it looks for the others
 }
 
 void Workforce::kill_what_is_left(Worker& worker, JobId job) {

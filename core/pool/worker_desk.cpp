@@ -23,7 +23,7 @@ bool WorkerDesk::open() {
 bool WorkerDesk::is_done() const {
   // Without a daemon there is nothing to wait for: what is unstored lies in the spool for the next one.
   if (!link_.is_open()) return true;
-  return leaving_ && spool_->unstored().empty() && !link_.wants_to_write();
+  return leaving_ && is_cleared() && !link_.wants_to_write();
 }
 
 void WorkerDesk::look_at_zygote() {
@@ -68,10 +68,11 @@ void WorkerDesk::record(OrderKind kind, Outcome& outcome, std::uint32_t place, b
   failpoint("worker.reported");
 }
 
-bool WorkerDesk::close() {
-  if (!spool_->unstored().empty()) return false;
-  Spool::remove(context_.setup.state_dir, context_.seat.key);
-  return true;
+bool WorkerDesk::is_cleared() const { return spool_->unstored().empty(); }
+
+void WorkerDesk::close() {
+  if (is_cleared()) Spool::remove(context_.setup.state_dir, context_.seat.key);
+  failpoint("worker.left");
 }
 
 }  // namespace tine

@@ -28,8 +28,11 @@ class WorkerDesk {
   /// is too large, where there is no room on the disk beside it, loses its result and its output.
   /// `later`: the daemon hears of it with what is sent next.
   void record(OrderKind kind, Outcome& outcome, std::uint32_t place = 0, bool later = false);
-  /// The spool file goes, where nothing lies in it any more. true: it has gone.
-  bool close();
+  /// Whether all that lies in the spool is stored.
+  bool is_cleared() const;
+  /// The spool file goes, if it is cleared. It is to be the last of the worker's files: where it is found,
+  /// the next start looks for the others.
+  void close();
 
  private:
   void say_hello();

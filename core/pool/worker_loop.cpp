@@ -46,7 +46,8 @@ class WorkerLoop {
     no_input_ = UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     if (!null_ || !no_input_ || !desk_.open()) return 1;
     while (running_ || !desk_.is_done()) step();
-    if (desk_.close()) output_.remove();
+    if (desk_.is_cleared()) output_.remove();
+    desk_.close();
     return 0;
   }
 

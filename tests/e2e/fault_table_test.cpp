@@ -118,6 +118,12 @@ void kill_worker_at(const std::string& failpoint, const std::string& state) {
   check_no_leftovers(daemon);
 }
 
+void kill_zygote_and_workers(const TestDaemon& daemon) {
+  daemon.sh(
+      "for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/environ 2>/dev/null | grep -qx \"dir=$dir\" && "
+      "grep -qE '^tine-(zygote|worker)' $p/comm && kill -9 ${p#/proc/}; done; true");
+}
+
 /// kill -9 of worker, zygote and daemon, the worker at `failpoint`; then a new daemon.
 void kill_all_at(const std::string& failpoint, const std::string& state) {
   CAPTURE(failpoint);
@@ -128,9 +134,7 @@ void kill_all_at(const std::string& failpoint, const std::string& state) {
   REQUIRE(submitted.exit_status == 0);
   REQUIRE(eventually([&] { return daemon.failpoint_was_hit(); }));
   daemon.kill9();
-  daemon.sh(
-      "for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/environ 2>/dev/null | grep -qx \"dir=$dir\" && "
-      "grep -qE '^tine-(zygote|worker)' $p/comm && kill -9 ${p#/proc/}; done; true");
+  kill_zygote_and_workers(daemon);
   daemon.start();
 
   check_end(daemon, first_word(submitted.out), state);
@@ -204,6 +208,22 @@ TEST_CASE("fault table: worker, zygote and tined die together") {
   kill_all_at("worker.execd", "lost");
   kill_all_at("worker.judged", "lost");
   kill_all_at("worker.recorded", "failed");
+}
+
+TEST_CASE("fault table: worker, zygote and tined die while the worker leaves") {
+  TestDaemon daemon({.config = R"({"pools": [{"name": "default", "size": 2}]})", .starts = false});
+  daemon.start_with_failpoint("worker.left=stop");
+  const auto first = daemon.submit({"sleep", "0.3"}), second = daemon.submit({"sleep", "0.3"});
+  daemon.wait(first);
+  daemon.wait(second);
+  CHECK(daemon.tine({"pool", "resize", "default", "1"}).exit_status == 0);
+  REQUIRE(eventually([&] { return daemon.failpoint_was_hit(); }));
+
+  daemon.kill9();
+  kill_zygote_and_workers(daemon);
+  daemon.start();
+
+  check_no_leftovers(daemon);
 }
 
 TEST_CASE("fault table: a client dies before it has printed the id") {

@@ -28,6 +28,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t clients_max = 6;
 constexpr std::size_t bursts_one_in = 400;  ///< submits
+/// What waits in line has to end when all is over.
+constexpr int queued_max = 300;
+constexpr std::size_t looked_at_every = 32;  ///< submits
 
 /// What a job does is its name; each that comes so far leaves one line in effect/ID.
 struct Kind {
@@ -122,11 +125,18 @@ class Chaos {
   }
 
   void submit() {
+    if (++submits_ % looked_at_every == 0) is_behind_ = is_line_long();
+    if (is_behind_) return static_cast<void>(::usleep(10'000));
     if (clients_.size() >= clients_max) return collect_clients(true);
     const Kind& kind = below(bursts_one_in) == 0 ? kinds.front() : kinds[1 + below(kinds.size() - 1)];
     std::vector<std::string> words = {"submit", "-n", kind.name, "-w", folder_};
     words.insert(words.end(), kind.words.begin(), kind.words.end());
     clients_.push_back(tine(words));
+  }
+
+  bool is_line_long() {
+    const auto status = Json::parse(tine({"status", "--json"}).wait().out, nullptr, false);
+    return !status.is_discarded() && status["jobs"]["queued"] > queued_max;
   }
 
   void cancel_one() {
@@ -313,6 +323,8 @@ class Chaos {
   std::vector<std::string> environment_;
   Running daemon_;
   std::vector<Running> clients_, others_;
+  std::size_t submits_ = 0;
+  bool is_behind_ = false;
   std::set<std::uint64_t> acknowledged_;
   std::map<std::string, int> ends_;
   std::vector<std::string> wrong_;

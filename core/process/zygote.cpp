@@ -132,7 +132,10 @@ class Zygote {
     if (pid == 0) {
       std::fflush(nullptr);
       pid = ::fork();
-      if (pid == 0) return become_worker(seat, std::move(prints));
+      if (pid == 0) {
+        leave_zygote();
+        return work(seat, std::move(prints));
+      }
     }
     failpoint("zygote.forked");
     ByteWriter out;
@@ -156,12 +159,11 @@ class Zygote {
     const pid_t pid = ::fork();
     if (pid > 0) spare_ = {pid, std::move(ours)};
     if (pid != 0) return;
-    is_worker_ = true;
+    leave_zygote();
     ours.close();
-    link_.close();
     ::prctl(PR_SET_NAME, "tine-spare");
     WorkerSeat seat;
-    if (wait_for_seat(std::move(theirs), seat)) become_worker(seat, {});
+    if (wait_for_seat(std::move(theirs), seat)) work(seat, {});
   }
 
   /// Its pid; 0: there is none.
@@ -178,11 +180,15 @@ class Zygote {
     return 0;
   }
 
-  void become_worker(const WorkerSeat& seat, UniqueFd prints) {
+  /// In a fork: what is the zygote's alone.
+  void leave_zygote() {
     is_worker_ = true;
     link_.close();
     spare_.link.close();  // it sees the zygote's end by its own end of it
     signals_.reset();
+  }
+
+  void work(const WorkerSeat& seat, UniqueFd prints) {
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);

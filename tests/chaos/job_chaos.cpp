@@ -85,7 +85,7 @@ class Chaos {
       act();
       collect_clients(false);
     }
-    settle(seconds);
+    settle();
     check_jobs();
     check_leftovers();
     std::printf("%zu jobs acknowledged; killed: %d tined, %d zygotes, %d workers, %d clients; ends:",
@@ -237,8 +237,7 @@ class Chaos {
     }
   }
 
-  /// More is submitted than three workers can do meanwhile.
-  void settle(double seconds) {
+  void settle() {
     eventually(
         [&] {
           collect_clients(false);
@@ -246,10 +245,8 @@ class Chaos {
         },
         std::chrono::seconds(20));
     if (daemon_.has_ended()) wrong_.push_back("tined ended by itself: " + daemon_.err_so_far());
-    const auto patience = std::chrono::seconds(60 + static_cast<int>(4 * seconds));
-    const auto waited = tine({"wait", "--all", "--timeout", std::to_string(patience.count())})
-                            .wait(patience + std::chrono::seconds(30));
-    if (waited.exit_status == 124) wrong_.emplace_back("not all jobs ended in time");
+    const auto waited = tine({"wait", "--all", "--timeout", "60"}).wait(std::chrono::seconds(90));
+    if (waited.exit_status == 124) wrong_.emplace_back("not all jobs ended within a minute");
     // Callbacks are not waited for by `wait`.
     eventually(
         [&] {

@@ -1,8 +1,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
-#include <sstream>
-
+#include "core/process/process_tree.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/test_daemon.hpp"
 
@@ -14,13 +13,11 @@ const DaemonSetup with_foo{R"({"pools": [{"name": "default", "size": 1}], "modul
                            R"("]})"};
 
 std::vector<pid_t> children_named(pid_t parent, const std::string& name) {
-  const auto proc = [](pid_t pid) { return "/proc/" + std::to_string(pid); };
-  std::istringstream children(
-      read_whole_file(proc(parent) + "/task/" + std::to_string(parent) + "/children"));
-  std::vector<pid_t> found;
-  for (pid_t pid = 0; children >> pid;)
-    if (read_whole_file(proc(pid) + "/comm") == name + "\n") found.push_back(pid);
-  return found;
+  auto children = tine::children_of(parent);
+  std::erase_if(children, [&](pid_t pid) {
+    return read_whole_file("/proc/" + std::to_string(pid) + "/comm") != name + "\n";
+  });
+  return children;
 }
 
 pid_t child_named(pid_t parent, const std::string& name) {

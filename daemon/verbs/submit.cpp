@@ -35,14 +35,15 @@ Result<JobId> begin(Call& call) {
     ipc::Submission alone;
     alone.spec = std::move(*spec);
     jobs.submit({std::move(alone)}, context->environment, [&, done](Ids stored) {
-      // At once: the order must not go out without the caller's descriptors.
+      // At once: the order must not go out without the caller's descriptors, nor others see a job whose
+      // caller does not know it and could not come back to it.
       if (stored && has_caller) jobs.attach(stored->front(), std::move(call.descriptors));
+      if (stored) call.channel.send(ipc::notification(ipc::job_submitted, {{"id", stored->front()}}));
       asio::post(call.services.loop,
                  [done, stored] { done(stored); });  // when the job is there to be followed
     });
   });
   if (!ids) return ids.error();
-  call.channel.send(ipc::notification(ipc::job_submitted, {{"id", ids->front()}}));
   return ids->front();
 }
 

@@ -2,10 +2,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.hpp"
 #include "core/base/unique_fd.hpp"
 
+/// What std::filesystem has too; that brings static initialisers of locales into `tine`, paid at each start.
 namespace tine {
 
 /// The whole of a file, or its last `tail_bytes`. Errors: errno of open and read.
@@ -28,6 +30,8 @@ Status replace_file(const std::string& path, std::string_view bytes);
 /// The folder and its parents; the last is 0700 whatever the umask.
 Status make_private_folder(const std::string& path);
 std::string parent_folder(const std::string& path);  ///< "/a/b" -> "/a"; "b" -> "."
+/// The names in a folder, sorted, without . and ..; none if it cannot be read.
+std::vector<std::string> names_in(const std::string& folder);
 /// The path made absolute against `base`, without resolving links.
 std::string absolute_path(const std::string& path, const std::string& base);
 

@@ -1,23 +1,17 @@
 #include "core/pool/module_loader.hpp"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <tine/module_abi.h>
 
 #include <exception>
 #include <nlohmann/json.hpp>
 
+#include "core/base/file.hpp"
+
 namespace tine {
 namespace {
 
-int thread_count() {
-  int count = 0;
-  DIR* folder = ::opendir("/proc/self/task");
-  if (!folder) return 0;
-  while (const dirent* entry = ::readdir(folder)) count += entry->d_name[0] != '.';
-  ::closedir(folder);
-  return count;
-}
+std::size_t thread_count() { return names_in("/proc/self/task").size(); }
 
 CallResult call_module(tine_function_v1 function, void* state, const std::string& args_json) {
   std::string reply;
@@ -44,7 +38,7 @@ Status load_module(const std::string& path, Functions& functions) {
   const auto wrong = [&](const std::string& why) {
     return make_error(Errc::usage, "module " + path + ": " + why);
   };
-  const int threads = thread_count();
+  const std::size_t threads = thread_count();
   void* object = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!object) return wrong(::dlerror());
   const auto load = reinterpret_cast<tine_module_load_v1_t>(::dlsym(object, "tine_module_load_v1"));

@@ -1,6 +1,5 @@
 #include "core/pool/spool.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -324,24 +323,15 @@ bool Spool::is_full() const { return seq_ - layout_->stored.load() >= places().s
 void Spool::remove(const std::string& state_dir, const std::string& key) {
   const std::string folder = folder_of(state_dir);
   ::unlink((folder + "/" + key).c_str());
-  DIR* entries = ::opendir(folder.c_str());
-  if (entries == nullptr) return;
   const std::string prefix = key + ".";
-  while (const dirent* entry = ::readdir(entries))
-    if (std::strncmp(entry->d_name, prefix.c_str(), prefix.size()) == 0)
-      ::unlink((folder + "/" + entry->d_name).c_str());
-  ::closedir(entries);
+  for (const auto& name : names_in(folder))
+    if (name.starts_with(prefix)) ::unlink((folder + "/" + name).c_str());
 }
 
 std::vector<std::string> Spool::list(const std::string& state_dir) {
-  std::vector<std::string> keys;
-  DIR* entries = ::opendir(folder_of(state_dir).c_str());
-  if (entries == nullptr) return keys;
-  // A name with a dot is a large record beside its spool, or "." and "..".
-  while (const dirent* entry = ::readdir(entries))
-    if (std::strchr(entry->d_name, '.') == nullptr) keys.emplace_back(entry->d_name);
-  ::closedir(entries);
-  std::sort(keys.begin(), keys.end());
+  auto keys = names_in(folder_of(state_dir));
+  // A name with a dot is a large record beside its spool.
+  std::erase_if(keys, [](const std::string& name) { return name.find('.') != std::string::npos; });
   return keys;
 }
 

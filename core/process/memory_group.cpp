@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 #include <string_view>
 #include <vector>
 
@@ -37,10 +36,11 @@ constexpr std::string_view job_prefix = "job-";
 
 /// Names of the cgroups right below one.
 std::vector<std::string> groups_in(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-    if (entry.is_directory(ignored)) names.push_back(entry.path().filename());
+  auto names = names_in(folder);
+  std::erase_if(names, [&](const std::string& name) {
+    struct stat info {};
+    return ::lstat((folder + "/" + name).c_str(), &info) != 0 || !S_ISDIR(info.st_mode);
+  });
   return names;
 }
 

@@ -1,6 +1,5 @@
 #include "core/process/process_tree.hpp"
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -10,7 +9,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
-#include <cstring>
 
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
@@ -29,15 +27,12 @@ std::string proc(pid_t pid, std::string_view name) {
 /// The names in a folder that are numbers.
 std::vector<pid_t> numbers_in(const std::string& folder) {
   std::vector<pid_t> numbers;
-  DIR* entries = ::opendir(folder.c_str());
-  if (entries == nullptr) return numbers;
-  while (const dirent* entry = ::readdir(entries)) {
-    const char* end = entry->d_name + std::strlen(entry->d_name);
+  for (const auto& name : names_in(folder)) {
+    const char* end = name.data() + name.size();
     pid_t number = 0;
-    const auto [at, error] = std::from_chars(entry->d_name, end, number);
+    const auto [at, error] = std::from_chars(name.data(), end, number);
     if (error == std::errc{} && at == end) numbers.push_back(number);
   }
-  ::closedir(entries);
   return numbers;
 }
 

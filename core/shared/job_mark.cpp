@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "core/base/file.hpp"
 #include "core/base/unique_fd.hpp"
-#include "core/shared/file_tree.hpp"
 #include "core/shared/segment.hpp"
 
 namespace tine::shared {

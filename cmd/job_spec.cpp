@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <utility>
 
 #include "core/base/clock.hpp"
@@ -16,7 +17,6 @@
 #include "core/base/quantity.hpp"
 #include "core/base/text.hpp"
 #include "core/base/wall_time.hpp"
-#include "ipc/wire_text.hpp"
 
 namespace tine::cmd {
 namespace {
@@ -39,7 +39,7 @@ Result<Json> parse_args(std::string_view text) {
 }
 
 /// What the job runs: exactly one of the three.
-Status put_body(Json& params, const SpecWords& words, const Words& command) {
+Status put_body(ipc::ObjectText& params, const SpecWords& words, const Words& command) {
   const int given = !command.empty() + words.shell.has_value() + words.function.has_value();
   if (given != 1)
     return make_error(
@@ -47,45 +47,42 @@ Status put_body(Json& params, const SpecWords& words, const Words& command) {
                          " to run; allowed: one of -- CMD ARG..., --shell 'STRING', --fn NAME [--args JSON]");
   if (words.args && !words.function)
     return make_error(Errc::usage, "--args is given without --fn; allowed: with --fn NAME");
-  if (words.shell) params["shell"] = ipc::to_wire(*words.shell);
-  if (!command.empty()) {
-    auto& argv = params["command"] = Json::array();
-    for (const auto word : command) argv.push_back(ipc::to_wire(word));
-  }
+  if (words.shell) params.wire("shell", *words.shell);
+  if (!command.empty()) params.wires("command", command);
   if (!words.function) return ok();
-  params["function"] = ipc::to_wire(*words.function);
-  params["args"] = Json::array();
-  if (!words.args) return ok();
-  auto args = parse_args(*words.args);
+  params.wire("function", *words.function);
+  if (!words.args) return params.member("args") += "[]", ok();
+  const auto args = parse_args(*words.args);
   if (!args) return args.error();
-  params["args"] = std::move(*args);
+  params.member("args") += args->dump();
   return ok();
 }
 
-Status put_pairs(Json& params, const char* option, const char* key, const Words& pairs) {
+Status put_pairs(ipc::ObjectText& params, const char* option, const char* key, const Words& pairs) {
   if (pairs.empty()) return ok();
-  auto& object = params[key] = Json::object();
+  ipc::ObjectText object(params.member(key));
   for (const auto pair : pairs) {
     const auto equals = pair.find('=');
     if (equals == std::string_view::npos || equals == 0 || !is_utf8(pair.substr(0, equals)))
       return make_error(Errc::usage,
                         std::string(option) + " " + std::string(pair) + " is no pair; allowed: K=V");
-    object[std::string(pair.substr(0, equals))] = ipc::to_wire(pair.substr(equals + 1));
+    object.wire(pair.substr(0, equals), pair.substr(equals + 1));
   }
+  object.end();
   return ok();
 }
 
-Status put_duration(Json& params, const char* option, const char* key,
+Status put_duration(ipc::ObjectText& params, const char* option, const char* key,
                     const std::optional<std::string_view>& text) {
   if (!text) return ok();
   const auto seconds = parse_duration_s(*text);
   if (!seconds) return of_option(option, seconds.error());
-  params[key] = *seconds;
+  params.number(key, *seconds);
   return ok();
 }
 
-void put_text(Json& params, const char* key, const std::optional<std::string_view>& text) {
-  if (text) params[key] = ipc::to_wire(*text);
+void put_text(ipc::ObjectText& params, const char* key, const std::optional<std::string_view>& text) {
+  if (text) params.wire(key, *text);
 }
 
 Status sync_and_name(int fd, const std::string& folder) {
@@ -160,27 +157,24 @@ void declare(Options& options, SpecWords& words) {
   options.stop_at_first_word();
 }
 
-Result<Json> to_params(const SpecWords& words, const Words& command) {
-  Json params = Json::object();
-  if (const auto put = put_body(params, words, command); !put) return put.error();
+Status put_spec(ipc::ObjectText& params, const SpecWords& words, const Words& command) {
+  if (const auto put = put_body(params, words, command); !put) return put;
   put_text(params, "name", words.name);
   put_text(params, "pool", words.pool);
   put_text(params, "callback", words.callback);
-  if (words.workdir)
-    params["workdir"] = ipc::to_wire(absolute_path(std::string(*words.workdir), current_folder()));
+  if (words.workdir) params.wire("workdir", absolute_path(std::string(*words.workdir), current_folder()));
   if (words.priority) {
     const auto priority = parse_integer(*words.priority, INT32_MIN, INT32_MAX);
     if (!priority) return of_option("--priority", priority.error());
-    params["priority"] = *priority;
+    params.integer("priority", *priority);
   }
-  for (const auto& put :
-       {put_pairs(params, "--env", "env", words.env), put_pairs(params, "--label", "labels", words.labels),
-        put_duration(params, "--timeout", "timeout", words.timeout),
-        put_duration(params, "--kill-after", "kill_after", words.kill_after),
-        put_duration(params, "--retry-delay", "retry_delay", words.retry_delay),
-        put_duration(params, "--delay", "delay", words.delay)}) {
-    if (!put) return put.error();
-  }
+  if (const auto put = put_pairs(params, "--env", "env", words.env); !put) return put;
+  if (const auto put = put_pairs(params, "--label", "labels", words.labels); !put) return put;
+  for (const auto& [option, key, text] : {std::tuple("--timeout", "timeout", &words.timeout),
+                                          std::tuple("--kill-after", "kill_after", &words.kill_after),
+                                          std::tuple("--retry-delay", "retry_delay", &words.retry_delay),
+                                          std::tuple("--delay", "delay", &words.delay)})
+    if (const auto put = put_duration(params, option, key, *text); !put) return put;
   // These are read by the daemon alone, whose error names them without the dashes.
   for (const auto& [key, text] :
        {std::pair("retries", &words.retries), std::pair("backoff", &words.backoff),
@@ -191,32 +185,27 @@ Result<Json> to_params(const SpecWords& words, const Words& command) {
         std::pair("max_memory", &words.max_memory), std::pair("nice", &words.nice)})
     put_text(params, key, *text);
   if (words.at) {
-    auto at = start_time(*words.at);
+    const auto at = start_time(*words.at);
     if (!at) return of_option("--at", at.error());
-    params["at"] = std::move(*at);
+    params.wire("at", *at);
   }
-  if (words.clean_env) params["clean_env"] = true;
-  return params;
+  if (words.clean_env) params.flag("clean_env");
+  return ok();
 }
 
-std::string with_surroundings(const Json& params, bool clean_env) {
-  std::string text = params.dump();
-  text.back() = ',';
-  if (text == "{,") text.pop_back();
-  text += R"("environment":[)";
-  bool first = true;
+void put_surroundings(ipc::ObjectText& params, bool clean_env) {
+  Words environment;
   for (char** variable = environ; variable && *variable; ++variable) {
     const std::string_view pair(*variable);
     // What is no variable cannot be handed on either.
     if (pair.find('=') == std::string_view::npos || (clean_env && !pair.starts_with("PATH="))) continue;
-    if (!std::exchange(first, false)) text += ',';
-    ipc::append_wire(text, pair);
+    environment.push_back(pair);
   }
-  text += R"(],"cwd":)";
-  ipc::append_wire(text, current_folder());
+  params.wires("environment", environment);
+  params.wire("cwd", current_folder());
   const auto mask = ::umask(0);
   ::umask(mask);
-  return text + R"(,"umask":)" + std::to_string(mask) + "}";
+  params.integer("umask", mask);
 }
 
 Result<UniqueFd> open_stdin_file(std::string_view path) {

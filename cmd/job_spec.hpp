@@ -3,7 +3,9 @@
 #include <string>
 
 #include "cmd/options.hpp"
-#include "ipc/client.hpp"
+#include "core/base/result.hpp"
+#include "core/base/unique_fd.hpp"
+#include "ipc/wire_text.hpp"
 
 namespace tine::cmd {
 
@@ -21,8 +23,8 @@ struct SpecWords {
 void declare(Options& options, SpecWords& words);
 
 /// The params of submit and run, without stdin and surroundings; `command`: the free words.
-/// Errors: Errc::usage, saying what is allowed.
-Result<ipc::Json> to_params(const SpecWords& words, const Words& command);
+/// Errors: Errc::usage, saying what is allowed; the params are then of no use.
+Status put_spec(ipc::ObjectText& params, const SpecWords& words, const Words& command);
 
 /// An --at as RFC 3339: a person's time is in the zone of who writes it. Errors: Errc::usage.
 Result<std::string> start_time(std::string_view text);
@@ -30,9 +32,8 @@ Result<std::string> start_time(std::string_view text);
 /// The folder we are in; "/" where it was removed.
 std::string current_folder();
 
-/// The params as text, with the "environment" (PATH alone with `clean_env`), "cwd" and "umask" of this
-/// process.
-std::string with_surroundings(const ipc::Json& params, bool clean_env);
+/// The "environment" (PATH alone with `clean_env`), "cwd" and "umask" of this process.
+void put_surroundings(ipc::ObjectText& params, bool clean_env);
 
 /// Opens a --stdin FILE. Errors: Errc::io, for a folder too.
 Result<UniqueFd> open_stdin_file(std::string_view path);

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -86,10 +87,28 @@ Result<Json> Client::call_text(std::string_view method, std::string_view params)
   return await_result();
 }
 
-Result<Json> Client::call_last(std::string_view method, std::string_view params) {
+Result<std::string> Client::call_last(std::string_view method, std::string_view params) {
   if (const auto sent = send(method, params); !sent) return sent.error();
   ::shutdown(socket_.get(), SHUT_WR);
-  return await_result();
+  for (;;) {
+    while (!has_line())
+      if (const auto received = receive(); !received) return received.error();
+    if (auto result = usual_result()) return std::move(*result);
+    auto message = take_line();
+    if (!message) return message.error();
+    if (message->is_null() || is_notification(*message)) continue;
+    const auto result = result_of(*message);
+    return result ? result->dump() : Result<std::string>(result.error());
+  }
+}
+
+/// Of the first line that is there, if it is the reply to what was asked last, as tined writes it: most
+/// starts of tine need no JSON tree.
+std::optional<std::string> Client::usual_result() const {
+  const std::string beginning = R"({"jsonrpc":"2.0","id":)" + std::to_string(next_id_ - 1) + R"(,"result":)";
+  const auto line = first_line();
+  if (!line.starts_with(beginning)) return std::nullopt;
+  return std::string(line.substr(beginning.size(), line.size() - beginning.size() - 1));
 }
 
 Result<Json> Client::await_result() {
@@ -202,11 +221,12 @@ Result<Json> Client::next_message() {
 Result<Json> Client::take_line() {
   last_ = taken_;
   last_end_ = line_end_;
-  const std::string_view line = std::string_view(input_).substr(last_, last_end_ - last_);
-  auto message = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
+  const auto line = first_line();
   taken_ = line_end_ + 1;
   line_end_ = input_.find('\n', taken_);
   scanned_ = input_.size();
+  if (is_usual_hello(line)) return Json();
+  auto message = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!message.is_object()) {
     close();
     return make_error(Errc::unavailable, "what answers at the socket does not speak tine's protocol");
@@ -215,6 +235,21 @@ Result<Json> Client::take_line() {
   if (!swallow_hello(message, verdict)) return message;
   if (!verdict) return verdict.error();
   return Json();
+}
+
+/// As tined writes it. Each start of tine hears it, and a JSON tree of it costs more than to send a request.
+bool Client::is_usual_hello(std::string_view line) {
+  constexpr std::string_view beginning = R"({"jsonrpc":"2.0","method":"hello","params":{"protocol":1,)";
+  constexpr std::string_view before_pid = R"(,"pid":)";
+  static_assert(protocol_version == 1);
+  const auto at = line.rfind(before_pid);
+  if (!line.starts_with(beginning) || at == std::string_view::npos) return false;
+  int pid = 0;
+  const auto [end, error] =
+      std::from_chars(line.data() + at + before_pid.size(), line.data() + line.size(), pid);
+  if (error != std::errc() || std::string_view(end, line.data() + line.size()) != "}}") return false;
+  daemon_pid_ = pid;
+  return true;
 }
 
 bool Client::swallow_hello(const Json& message, Status& verdict) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,8 +37,8 @@ class Client {
   Result<Json> call_text(std::string_view method, std::string_view params);
 
   /// The same, and this client will say no more: the daemon hangs up with its answer, instead of being woken
-  /// by our end while somebody waits for that.
-  Result<Json> call_last(std::string_view method, std::string_view params);
+  /// by our end while somebody waits for that. The "result" as JSON text on one line.
+  Result<std::string> call_last(std::string_view method, std::string_view params);
 
   /// Sends without waiting for the answer, nor for the hello line. `params` is JSON text, spliced in as it
   /// is. `descriptors` ride on the first byte of the line; the caller keeps its own. Errors: Errc::usage for
@@ -74,6 +75,9 @@ class Client {
   Status send_line(std::string_view line, std::span<const int> descriptors);
   Error lost(const char* doing);
   void drop_taken();
+  std::string_view first_line() const { return std::string_view(input_).substr(taken_, line_end_ - taken_); }
+  std::optional<std::string> usual_result() const;
+  bool is_usual_hello(std::string_view line);
   bool swallow_hello(const Json& message, Status& verdict);
 
   UniqueFd socket_;

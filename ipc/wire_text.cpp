@@ -1,5 +1,6 @@
 #include "ipc/wire_text.hpp"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -9,20 +10,30 @@
 namespace tine::ipc {
 namespace {
 
-/// Of UTF-8.
+/// Whether a byte stands for itself in a JSON string.
+constexpr auto is_plain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = 0x20; c < plain.size(); ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+
+/// Of UTF-8. What stands for itself goes in one piece: a character at a time costs six times as much.
 void append_quoted(std::string& json, std::string_view text) {
   json += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      json.append({'\\', c});
-    } else if (static_cast<unsigned char>(c) < 0x20) {
+  std::size_t done = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (is_plain[static_cast<unsigned char>(c)]) continue;
+    json.append(text, done, at - done);
+    done = at + 1;
+    if (static_cast<unsigned char>(c) < 0x20) {
       constexpr char digits[] = "0123456789abcdef";
       json.append("\\u00").append({digits[c >> 4], digits[c & 15]});
     } else {
-      json += c;
+      json.append({'\\', c});
     }
   }
-  json += '"';
+  json.append(text, done).append(1, '"');
 }
 
 }  // namespace
@@ -36,6 +47,15 @@ std::string& ObjectText::member(std::string_view name) {
   if (json_.back() != '{') json_ += ',';
   append_quoted(json_, name);
   return json_ += ':';
+}
+
+void ObjectText::wires(std::string_view name, std::span<const std::string_view> all) {
+  member(name) += '[';
+  for (const auto one : all) {
+    if (json_.back() != '[') json_ += ',';
+    append_wire(json_, one);
+  }
+  json_ += ']';
 }
 
 void ObjectText::text(std::string_view name, std::string_view text) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,10 +18,13 @@ class ObjectText {
   void end() { json_ += '}'; }
 
   void wire(std::string_view name, std::string_view bytes) { append_wire(member(name), bytes); }
+  /// An array of them.
+  void wires(std::string_view name, std::span<const std::string_view> all);
   /// What is not UTF-8 in it is replaced.
   void text(std::string_view name, std::string_view text);
   void integer(std::string_view name, std::int64_t value) { member(name) += std::to_string(value); }
   void number(std::string_view name, double value);
+  void flag(std::string_view name) { member(name) += "true"; }
   void null(std::string_view name) { member(name) += "null"; }
   /// Any JSON text; on one line, or null where it is none.
   void json(std::string_view name, std::string_view json);

@@ -78,9 +78,12 @@ Result<std::string> array_of_lines(std::string_view text) {
 }
 
 Result<Json> store(ipc::Client& client, const std::string& jobs) {
-  auto params = with_surroundings(Json::object(), /*clean_env=*/false);
-  params.insert(1, R"("jobs":)" + jobs + ",");
-  return client.call_text("batch", params);
+  std::string request;
+  ipc::ObjectText params(request);
+  params.member("jobs") += jobs;
+  put_surroundings(params, /*clean_env=*/false);
+  params.end();
+  return client.call_text("batch", request);
 }
 
 int print_ids(const Json& reply, bool json) {

@@ -99,9 +99,9 @@ Look look_at_store(const std::string& state_dir, const std::string& socket, bool
   look.good = std::to_string(about.st_size) + " bytes";
   UniqueFd file(::open(look.name.c_str(), O_RDONLY | O_CLOEXEC));
   constexpr std::string_view magic("SQLite format 3\0", 16);
-  char head[16];
-  if (about.st_size > 0 && (::pread(file.get(), head, sizeof head, 0) != sizeof head ||
-                            std::string_view(head, sizeof head) != magic))
+  char beginning[16];
+  if (about.st_size > 0 && (::pread(file.get(), beginning, sizeof beginning, 0) != sizeof beginning ||
+                            std::string_view(beginning, sizeof beginning) != magic))
     look.trouble = "is no SQLite database";
   if (!daemon_answers || !look.trouble.empty()) return look;
   const auto listed = ask(socket, "list", ipc::Json{{"limit", 1}});

@@ -364,8 +364,8 @@ struct MapWords {
   bool unordered = false, progress = false, text = false, star = false;
 };
 
-Result<Json> to_params(const MapWords& words, const Words& command, bool records) {
-  Json params = Json::object();
+/// The params of `map` as text. `records`: answers are to be job records.
+Result<std::string> to_request(const MapWords& words, const Words& command, bool records) {
   if (command.empty() == !words.function)
     return make_error(Errc::usage, "allowed: one of --fn NAME and -- CMD {} ...");
   if ((words.text || words.star) && !words.function)
@@ -373,20 +373,24 @@ Result<Json> to_params(const MapWords& words, const Words& command, bool records
   if (words.text && words.star) return make_error(Errc::usage, "allowed: one of --text and --star");
   if (words.joblog && words.function)
     return make_error(Errc::usage, "--joblog goes with a command; allowed: map --joblog FILE -- CMD {} ...");
-  for (const auto word : command) params["command"].push_back(ipc::to_wire(word));
-  if (words.function) params["function"] = ipc::to_wire(*words.function);
-  if (words.pool) params["pool"] = ipc::to_wire(*words.pool);
+  std::string request;
+  ipc::ObjectText params(request);
+  if (!command.empty()) params.wires("command", command);
+  if (words.function) params.wire("function", *words.function);
+  if (words.pool) params.wire("pool", *words.pool);
   if (words.jobs) {
     const auto jobs = parse_integer(*words.jobs, 1, limits::concurrency_max);
     if (!jobs) return make_error(Errc::usage, "--jobs: " + jobs.error().message());
-    params["parallel"] = *jobs;
+    params.integer("parallel", *jobs);
   }
-  if (words.text) params["text"] = true;
-  if (words.star) params["star"] = true;
-  if (records) params["records"] = true;
-  if (words.joblog) params["ends"] = true;
-  params["descriptors"] = Json::array({"stderr"});
-  return params;
+  if (words.text) params.flag("text");
+  if (words.star) params.flag("star");
+  if (records) params.flag("records");
+  if (words.joblog) params.flag("ends");
+  params.member("descriptors") += R"(["stderr"])";
+  put_surroundings(params, /*clean_env=*/false);
+  params.end();
+  return request;
 }
 
 Result<MapExtras> extras_of(const MapWords& words, const Words& command) {
@@ -408,10 +412,9 @@ std::uint64_t size_of_stdin() {
 }
 
 /// Opens the mapping; gives how many workers it may have.
-Result<std::uint64_t> open(ipc::Client& client, const Json& params) {
+Result<std::uint64_t> open(ipc::Client& client, const std::string& request) {
   const int errors[] = {2};
-  if (const auto sent = client.send("map", with_surroundings(params, false), errors); !sent)
-    return sent.error();
+  if (const auto sent = client.send("map", request, errors); !sent) return sent.error();
   auto message = client.next_message();
   if (!message) return message.error();
   const auto opened = ipc::Client::result_of(*message);
@@ -446,13 +449,13 @@ int map(Invocation& invocation) {
   options.flag("--progress", words.progress, "tell on stderr, if that is a terminal, how far it is");
   options.stop_at_first_word();
   if (const auto over = options.parse()) return *over;
-  const auto params = to_params(words, options.free_words(), invocation.json);
-  if (!params) return fail(invocation, params.error());
+  const auto request = to_request(words, options.free_words(), invocation.json);
+  if (!request) return fail(invocation, request.error());
   auto extras = extras_of(words, options.free_words());
   if (!extras) return fail(invocation, extras.error());
   auto daemon = reach_daemon(invocation, Autostart::allowed);
   if (daemon.exit_code) return daemon.exit_code;
-  const auto workers = open(daemon.client, *params);
+  const auto workers = open(daemon.client, *request);
   if (!workers) return fail(invocation, workers.error());
 
   Progress progress(words.progress);

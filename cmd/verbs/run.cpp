@@ -42,8 +42,8 @@ UniqueFd watch_signals() {
 }
 
 /// What the descriptors of a `run` are, in their order: JSON text.
-std::string names_of(const std::vector<int>& descriptors) {
-  return descriptors.size() == 2 ? R"(["stdin","alive"])" : R"(["stdin","stdout","stderr","alive"])";
+std::string names_of(std::size_t descriptors) {
+  return descriptors == 2 ? R"(["stdin","alive"])" : R"(["stdin","stdout","stderr","alive"])";
 }
 
 /// One foreground job, from the request to its record. Its life hangs on the write end of the alive pipe: a
@@ -136,7 +136,8 @@ class Foreground {
     // What the old daemon held of us died with it: a job that has not begun needs it again.
     if (!started_)
       return daemon_.client.send(
-          "run", R"({"resume":)" + id + R"(,"descriptors":)" + names_of(descriptors_) + "}", descriptors_);
+          "run", R"({"resume":)" + id + R"(,"descriptors":)" + names_of(descriptors_.size()) + "}",
+          descriptors_);
     return daemon_.client.send("wait", R"({"ids":[)" + id + R"(],"records":true})");
   }
 
@@ -195,8 +196,10 @@ int run(Invocation& invocation) {
       "Runs a job in the foreground, with our stdin, stdout and stderr, and exits with its code.");
   declare(options, words);
   if (const auto over = options.parse()) return *over;
-  auto params = to_params(words, options.free_words());
-  if (!params) return fail(invocation, params.error());
+  std::string request;
+  ipc::ObjectText params(request);
+  if (const auto put = put_spec(params, words, options.free_words()); !put)
+    return fail(invocation, put.error());
   UniqueFd input;
   if (words.stdin_from && *words.stdin_from != "-") {
     auto file = open_stdin_file(*words.stdin_from);
@@ -209,9 +212,9 @@ int run(Invocation& invocation) {
   if (daemon.exit_code) return daemon.exit_code;
   std::vector<int> descriptors{input ? input.get() : 0};
   if (!invocation.json) descriptors.insert(descriptors.end(), {1, 2});
-  (*params)["descriptors"] =
-      invocation.json ? Json::array({"stdin", "alive"}) : Json::array({"stdin", "stdout", "stderr", "alive"});
-  const auto request = with_surroundings(*params, words.clean_env);
+  params.member("descriptors") += names_of(invocation.json ? 2 : 4);
+  put_surroundings(params, words.clean_env);
+  params.end();
 
   Foreground job(daemon, watch_signals());
   if (const auto sent = job.send(request, descriptors); !sent) return fail(invocation, sent.error());

@@ -25,12 +25,12 @@ Result<std::string> state_dir_of(Reached& daemon, const Invocation& invocation) 
 }
 
 /// Puts "stdin" into the params. `spooled`: the copy that was made, if one was.
-Status put_stdin(Json& params, std::string_view from, Reached& daemon, const Invocation& invocation,
-                 std::string& spooled) {
+Status put_stdin(ipc::ObjectText& params, std::string_view from, Reached& daemon,
+                 const Invocation& invocation, std::string& spooled) {
   if (from != "-") {
     const auto file = open_stdin_file(from);
     if (!file) return file.error();
-    params["stdin"] = ipc::to_wire(absolute_path(std::string(from), current_folder()));
+    params.wire("stdin", absolute_path(std::string(from), current_folder()));
     return ok();
   }
   const auto state_dir = state_dir_of(daemon, invocation);
@@ -38,15 +38,25 @@ Status put_stdin(Json& params, std::string_view from, Reached& daemon, const Inv
   const auto copy = spool_stdin(*state_dir);
   if (!copy) return copy.error();
   spooled = *copy;
-  params["stdin"] = ipc::to_wire(spooled);
-  params["stdin_spooled"] = true;
+  params.wire("stdin", spooled);
+  params.flag("stdin_spooled");
   return ok();
 }
 
-int print_id_or_range(const Json& reply, bool json) {
-  if (json) return print_json(reply);
-  const std::string first = std::to_string(id_of(reply));
-  return print_text(reply.contains("last_id") ? first + "-" + reply["last_id"].dump() + "\n" : first + "\n");
+/// The whole number behind `key`; "": there is none.
+std::string_view number_after(std::string_view json, std::string_view key) {
+  const auto at = json.find(key);
+  if (at == std::string_view::npos) return "";
+  json.remove_prefix(at + key.size());
+  return json.substr(0, json.find_first_not_of("0123456789"));
+}
+
+/// `reply`: {"id":7}, and "last_id" with an array.
+int print_id_or_range(const std::string& reply, bool json) {
+  if (json) return print_text(reply + "\n");
+  std::string text(number_after(reply, R"("id":)"));
+  if (const auto last = number_after(reply, R"("last_id":)"); !last.empty()) text.append("-").append(last);
+  return print_text(text + "\n");
 }
 
 int wait_and_print(Reached& daemon, std::uint64_t id, const Invocation& invocation) {
@@ -66,8 +76,10 @@ int submit(Invocation& invocation) {
   declare(options, words);
   options.flag("--wait", waits, "wait, and print only the job record");
   if (const auto over = options.parse()) return *over;
-  auto params = to_params(words, options.free_words());
-  if (!params) return fail(invocation, params.error());
+  std::string request;
+  ipc::ObjectText params(request);
+  if (const auto put = put_spec(params, words, options.free_words()); !put)
+    return fail(invocation, put.error());
   if (waits && words.array)
     return fail_usage(invocation,
                       "--wait is for one job; allowed: --array, then tine wait on the ids that it prints");
@@ -76,19 +88,22 @@ int submit(Invocation& invocation) {
   if (daemon.exit_code) return daemon.exit_code;
   std::string spooled;
   if (words.stdin_from) {
-    if (const auto put = put_stdin(*params, *words.stdin_from, daemon, invocation, spooled); !put)
+    if (const auto put = put_stdin(params, *words.stdin_from, daemon, invocation, spooled); !put)
       return fail(invocation, put.error());
   }
-  const auto request = with_surroundings(*params, words.clean_env);
-  const auto reply =
-      waits ? daemon.client.call_text("submit", request) : daemon.client.call_last("submit", request);
-  if (!reply) {
+  put_surroundings(params, words.clean_env);
+  params.end();
+  const auto refused = [&](const Error& error) {
     // Refused: the copy has no owner. Lost: the job may be on disk, and own it.
     if (!spooled.empty() && daemon.client.is_open()) ::unlink(spooled.c_str());
-    return fail(invocation, reply.error());
+    return fail(invocation, error);
+  };
+  if (!waits) {
+    const auto reply = daemon.client.call_last("submit", request);
+    return reply ? print_id_or_range(*reply, invocation.json) : refused(reply.error());
   }
-  if (!waits) return print_id_or_range(*reply, invocation.json);
-  return wait_and_print(daemon, id_of(*reply), invocation);
+  const auto reply = daemon.client.call_text("submit", request);
+  return reply ? wait_and_print(daemon, id_of(*reply), invocation) : refused(reply.error());
 }
 
 }  // namespace tine::cmd

@@ -20,6 +20,18 @@ TEST_CASE("utf-8: refuses overlong forms, surrogates, what is cut off and what i
   }
 }
 
+TEST_CASE("utf-8: one wrong byte is seen wherever it stands among ASCII") {
+  const std::string text(21, 'a');
+  CHECK(is_utf8(text));
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    CAPTURE(at);
+    std::string wrong = text;
+    wrong[at] = '\xFF';
+    CHECK_FALSE(is_utf8(wrong));
+    CHECK(is_utf8(text.substr(0, at) + "\xC3\xA9" + text.substr(at)));
+  }
+}
+
 TEST_CASE("base64: what was encoded comes back, whatever the length") {
   CHECK(base64_encode("") == "");
   CHECK(base64_encode("f") == "Zg==");

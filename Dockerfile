@@ -16,7 +16,7 @@ FROM ${BASE}
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       libstdc++6 libsqlite3-0 libspdlog1.10 libfmt9 libboost-context1.74.0 liblmdb0 \
-      libcurl4 ca-certificates >/dev/null \
+      libsimdjson14 libcurl4 ca-certificates >/dev/null \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --system --gid 999 tine \
  && useradd --system --uid 999 --gid tine --home-dir /var/lib/tine --shell /usr/sbin/nologin tine \

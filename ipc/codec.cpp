@@ -8,6 +8,7 @@
 #include "core/base/quantity.hpp"
 #include "core/base/text.hpp"
 #include "ipc/protocol.hpp"
+#include "ipc/quick_json.hpp"
 
 namespace tine::ipc {
 namespace {
@@ -16,16 +17,14 @@ std::string dump(const OrderedJson& value) {
   return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
-}  // namespace
-
-std::variant<Request, RequestError> parse_request(std::string_view line) {
+std::variant<Json, RequestError> read_message(std::string_view line) {
+  if (auto message = read_quickly(line)) return std::move(*message);
   if (const auto offset = json_too_deep_at(line))
     return RequestError{nullptr, parse_error,
                         "nested too deep at offset " + std::to_string(*offset) + "; allowed: depth " +
                             std::to_string(limits::json_depth_max)};
-  Json message;
   try {
-    message = Json::parse(line);
+    return Json::parse(line);
   } catch (const Json::parse_error& error) {
     return RequestError{
         nullptr, parse_error,
@@ -33,6 +32,14 @@ std::variant<Request, RequestError> parse_request(std::string_view line) {
   } catch (const Json::exception&) {
     return RequestError{nullptr, parse_error, "not JSON: a number is too large"};
   }
+}
+
+}  // namespace
+
+std::variant<Request, RequestError> parse_request(std::string_view line) {
+  auto read = read_message(line);
+  if (auto* error = std::get_if<RequestError>(&read)) return std::move(*error);
+  Json& message = std::get<Json>(read);
   Json id;
   if (message.is_object() && message.contains("id")) id = message["id"];
   const auto invalid = [&](const std::string& text) { return RequestError{id, invalid_request, text}; };

@@ -11,6 +11,7 @@
 
 #include "cmd/halt.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/json_depth.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/quantity.hpp"
 #include "core/base/text.hpp"
@@ -22,6 +23,7 @@
 #include "daemon/frame_link.hpp"
 #include "ipc/codec.hpp"
 #include "ipc/line_frame.hpp"
+#include "ipc/quick_json.hpp"
 #include "ipc/wire_text.hpp"
 
 namespace tine::fuzz {
@@ -88,7 +90,16 @@ void check_spec(const JobSpec& spec) {
   must(ipc::Json::accept(ipc::short_record_text(row)), "a short record is JSON");
 }
 
+void check_quick(const std::string& input) {
+  const auto quick = ipc::read_quickly(input);
+  if (!quick) return;
+  must(!json_too_deep_at(input), "what is read quickly is not too deep");
+  must(ipc::Json::accept(input), "what is read quickly is JSON");
+  must(*quick == ipc::Json::parse(input), "what is read quickly is what was written");
+}
+
 void request(const std::string& input) {
+  check_quick(input);
   auto parsed = ipc::parse_request(input);
   if (auto* error = std::get_if<ipc::RequestError>(&parsed)) {
     (void)ipc::error_reply(error->id, error->code, error->message, 2);

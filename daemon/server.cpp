@@ -8,6 +8,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include "core/base/limits.hpp"
 #include "daemon/session.hpp"
 #include "ipc/codec.hpp"
@@ -103,23 +106,22 @@ void Server::accept() {
   // Not async_accept: that looks for another client at once, which costs the making of a socket.
   acceptor_.async_wait(asio::socket_base::wait_read, [this](const std::error_code& ended) {
     if (ended || stopping_) return;
-    std::error_code error;
-    asio::local::stream_protocol::socket socket(services_.loop);
-    acceptor_.accept(socket, error);
-    if (error == asio::error::would_block) return accept();  // it has gone again
-    if (!error) {
+    UniqueFd socket(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    const int error = socket ? 0 : errno;
+    if (error == EAGAIN || error == EINTR || error == ECONNABORTED) return accept();  // it has gone again
+    if (error == 0) {
       welcome(std::move(socket));
-    } else if (error == asio::error::no_descriptors && spare_) {
+    } else if (error == EMFILE && spare_) {
       // Out of descriptors: the spare one takes the client in, to be hung up on instead of kept waiting for
       // ever.
-      spdlog::error("accept: {}", error.message());
+      spdlog::error("accept: {}", std::strerror(error));
       spare_.reset();
       UniqueFd(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     } else {
       // The client still waits and would be reported again at once: no spinning while the kernel is short of
       // something.
-      spdlog::error("accept: {}", error.message());
+      spdlog::error("accept: {}", std::strerror(error));
       again_.expires_after(accept_retry_interval);
       again_.async_wait([this](const std::error_code& stopped) {
         if (stopped) return;
@@ -141,12 +143,12 @@ bool Server::is_crowded(int descriptor) const {
          limit.rlim_cur;
 }
 
-void Server::welcome(asio::local::stream_protocol::socket socket) {
+void Server::welcome(UniqueFd socket) {
   ucred peer{};
   socklen_t size = sizeof peer;
-  const int asked = ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
-  const int descriptor = socket.native_handle();
-  auto channel = std::make_shared<ipc::Channel>(std::move(socket));
+  const int asked = ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  const int descriptor = socket.get();
+  auto channel = std::make_shared<ipc::Channel>(services_.loop, std::move(socket));
   if (asked < 0 || peer.uid != ::geteuid()) {
     spdlog::warn("refused a client of uid {}", peer.uid);
     channel->send(ipc::error_reply(

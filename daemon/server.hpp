@@ -26,7 +26,7 @@ class Server {
   void accept();
   bool is_crowded(int descriptor) const;
   void watch_socket();
-  void welcome(asio::local::stream_protocol::socket socket);
+  void welcome(UniqueFd socket);
   Services& services_;
   asio::local::stream_protocol::acceptor acceptor_;
   asio::steady_timer check_;

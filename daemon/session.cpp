@@ -20,6 +20,7 @@ struct Conversation {
   std::shared_ptr<MapRun> map_run;
   std::shared_ptr<SingleCalls> single_calls;
   int waiting = 0;
+  bool waits_long = false;  ///< one of these is of Pace::waits
   bool has_said_all = false;
 
   void close_when_done() {
@@ -45,7 +46,10 @@ void handle(const std::shared_ptr<Conversation>& with, ipc::Request request,
     return with->channel->send(ipc::error_reply(request.id, ipc::method_not_found,
                                                 "method: there is no \"" + request.method + "\"", 2));
   if (verb->pace == Pace::at_once) return answer(*with, request, *verb, std::move(descriptors));
-  if (verb->pace == Pace::waits) with->channel->flush();
+  if (verb->pace == Pace::waits) {
+    with->channel->flush();
+    with->waits_long = true;
+  }
   if (with->waiting >= waiting_max)
     return with->channel->send(ipc::error_reply(
         request.id, make_error(Errc::try_later,
@@ -67,15 +71,19 @@ void converse(const std::shared_ptr<ipc::Channel>& channel, Services& services) 
       ipc::hello, {{"protocol", ipc::protocol_version}, {"version", services.version}, {"pid", ::getpid()}});
   channel->hold(hello);
   // Who asks right away gets the greeting with the answer: a wake less.
-  asio::steady_timer greeting(services.loop, greeting_patience);
-  greeting.async_wait([weak = std::weak_ptr(channel)](const std::error_code& error) {
-    if (const auto listener = error ? nullptr : weak.lock()) listener->flush();
-  });
+  asio::steady_timer greeting(services.loop);
+  if (!channel->hears()) {
+    greeting.expires_after(greeting_patience);
+    greeting.async_wait([weak = std::weak_ptr(channel)](const std::error_code& error) {
+      if (const auto listener = error ? nullptr : weak.lock()) listener->flush();
+    });
+  }
   auto with = std::make_shared<Conversation>(Conversation{channel, services, nullptr, nullptr});
   for (;;) {
     auto line = channel->read_line();
     if (!line) {
       with->has_said_all = true;
+      if (with->waits_long) channel->watch_hang_up();
       return with->close_when_done();
     }
     if (line->too_long) {

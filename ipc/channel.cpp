@@ -40,10 +40,24 @@ bool is_hung_up(int fd) {
 
 }  // namespace
 
-Channel::Channel(Socket socket)
-    : socket_(std::move(socket)), frame_(limits::batch_line_bytes_max), drained_(socket_.get_executor()) {
-  socket_.non_blocking(true);
+Channel::Channel(asio::io_context& loop, UniqueFd socket)
+    : descriptor_(socket.get()),
+      unawaited_(std::move(socket)),
+      socket_(loop),
+      frame_(limits::batch_line_bytes_max),
+      drained_(loop) {
   drained_.expires_at(asio::steady_timer::time_point::max());
+}
+
+Channel::Socket& Channel::awaited() {
+  if (unawaited_) socket_.assign(asio::local::stream_protocol(), unawaited_.release());
+  return socket_;
+}
+
+void Channel::close_socket() {
+  std::error_code ignored;
+  socket_.close(ignored);
+  unawaited_.reset();
 }
 
 Result<LineFrame::Line> Channel::read_line() {
@@ -56,42 +70,49 @@ Result<LineFrame::Line> Channel::read_line() {
   }
 }
 
+bool Channel::hears() { return !frame_.is_empty() || take() != Taken::nothing; }
+
 Status Channel::receive() {
-  char buffer[64 * 1024];
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_max)];
   for (;;) {
     const bool has_failed =
-        std::exchange(is_drained_, false) && open_ && socket_.async_wait(Socket::wait_read, on_fiber);
+        std::exchange(is_drained_, false) && open_ && awaited().async_wait(Socket::wait_read, on_fiber);
     if (has_failed || !open_) return make_error(Errc::unavailable, "the conversation has ended");
-    iovec part{buffer, sizeof buffer};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    const ssize_t got = ::recvmsg(socket_.native_handle(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (got > 0) {
-      // A try that finds nothing costs as much as the read.
-      is_drained_ = static_cast<std::size_t>(got) < sizeof buffer;
-      take_rights(message, descriptors_);
-      frame_.feed({buffer, static_cast<std::size_t>(got)});
-      return ok();
-    }
-    if (got == 0) {
-      half_closed_ = open_ && !is_hung_up(socket_.native_handle());
-      if (half_closed_) watch_hang_up();
-      return make_error(Errc::unavailable, "the peer has said all");
-    }
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN) return errno_error("read from a client");
-    is_drained_ = true;
+    const Taken taken = take();
+    if (taken == Taken::bytes) return ok();
+    if (taken == Taken::nothing) continue;
+    half_closed_ = open_ && !is_hung_up(descriptor_);
+    return make_error(Errc::unavailable, "the peer has said all");
   }
 }
 
+Channel::Taken Channel::take() {
+  char buffer[64 * 1024];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_max)];
+  iovec part{buffer, sizeof buffer};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got;
+  do got = ::recvmsg(descriptor_, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  while (got < 0 && errno == EINTR);
+  if (got <= 0) {
+    is_drained_ = got < 0 && errno == EAGAIN;
+    return is_drained_ ? Taken::nothing : Taken::end;
+  }
+  // A try that finds nothing costs as much as the read, but less than to tell the loop.
+  is_drained_ = static_cast<std::size_t>(got) < sizeof buffer && !unawaited_;
+  take_rights(message, descriptors_);
+  frame_.feed({buffer, static_cast<std::size_t>(got)});
+  return Taken::bytes;
+}
+
 void Channel::watch_hang_up() {
-  socket_.async_wait(Socket::wait_error, [self = shared_from_this()](const std::error_code& error) {
+  if (!open_) return;
+  awaited().async_wait(Socket::wait_error, [self = shared_from_this()](const std::error_code& error) {
     if (error || !self->open_) return;
-    if (is_hung_up(self->socket_.native_handle())) return self->abort();
+    if (is_hung_up(self->descriptor_)) return self->abort();
     self->watch_hang_up();
   });
 }
@@ -114,8 +135,7 @@ void Channel::flush() {
     if (outgoing_.size() > outgoing_max_bytes) abort();
     return;
   }
-  const ssize_t sent =
-      ::send(socket_.native_handle(), outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const ssize_t sent = ::send(descriptor_, outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent > 0) outgoing_.erase(0, static_cast<std::size_t>(sent));
   if (sent < 0 && errno != EAGAIN && errno != EINTR) return abort();
   if (!outgoing_.empty()) pump();
@@ -123,16 +143,16 @@ void Channel::flush() {
 
 void Channel::pump() {
   writing_ = true;
-  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const std::error_code& error) {
+  awaited().async_wait(Socket::wait_write, [self = shared_from_this()](const std::error_code& error) {
     self->writing_ = false;
     if (error) return;
-    const ssize_t sent = ::send(self->socket_.native_handle(), self->outgoing_.data(), self->outgoing_.size(),
+    const ssize_t sent = ::send(self->descriptor_, self->outgoing_.data(), self->outgoing_.size(),
                                 MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) return self->abort();
     if (sent > 0) self->outgoing_.erase(0, static_cast<std::size_t>(sent));
     if (self->outgoing_.size() < outgoing_low_bytes) self->drained_.cancel();
     if (!self->outgoing_.empty()) return self->pump();
-    if (!self->open_) self->socket_.close();
+    if (!self->open_) self->close_socket();
   });
 }
 
@@ -146,17 +166,15 @@ void Channel::close() {
   if (!open_) return;
   open_ = false;
   drained_.cancel();
-  ::shutdown(socket_.native_handle(), SHUT_RD);
-  std::error_code ignored;
-  if (outgoing_.empty()) socket_.close(ignored);  // else pump() does, when all has gone out
+  ::shutdown(descriptor_, SHUT_RD);
+  if (outgoing_.empty()) close_socket();  // else pump() does, when all has gone out
   for (auto& handler : std::exchange(closed_handlers_, {})) handler();
 }
 
 void Channel::abort() {
   outgoing_.clear();
   close();
-  std::error_code ignored;
-  socket_.close(ignored);
+  close_socket();
 }
 
 }  // namespace tine::ipc

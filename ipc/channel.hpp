@@ -1,4 +1,5 @@
 #pragma once
+#include <asio/io_context.hpp>
 #include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 #include <functional>
@@ -13,11 +14,15 @@
 namespace tine::ipc {
 
 /// Lines over a Unix socket, with descriptors; for one fiber that reads and any code of the same thread that
-/// sends.
+/// sends. Most peers ask one thing, which is there before we look: the loop is told of a socket when somebody
+/// first has to wait for it.
 class Channel : public std::enable_shared_from_this<Channel> {
  public:
-  using Socket = asio::local::stream_protocol::socket;
-  explicit Channel(Socket socket);
+  /// `socket` does not block.
+  Channel(asio::io_context& loop, UniqueFd socket);
+
+  /// Whether the peer has said something, or all; takes what is there, and does not wait.
+  bool hears();
 
   /// Parks until a whole line is there. Errors: Errc::unavailable when the peer has said all; it may still
   /// listen
@@ -37,14 +42,23 @@ class Channel : public std::enable_shared_from_this<Channel> {
   /// Ends the conversation: reads and drains return. What was sent before still goes out.
   void close();
   bool is_open() const { return open_; }
-  /// Called once, from the loop, when the peer has gone or close() was called.
+  /// Who has said all may still listen: from here on its end is noticed too.
+  void watch_hang_up();
+  /// Called once, from the loop, when the peer has gone, where somebody waits for it or watches, or close()
+  /// was called.
   void on_close(std::function<void()> handler) { closed_handlers_.push_back(std::move(handler)); }
 
  private:
+  using Socket = asio::local::stream_protocol::socket;
+  enum class Taken { bytes, nothing, end };
+  Socket& awaited();
+  void close_socket();
   void pump();
   void abort();
-  void watch_hang_up();
   Status receive();
+  Taken take();
+  const int descriptor_;
+  UniqueFd unawaited_;  ///< the socket, before the loop has it
   Socket socket_;
   LineFrame frame_;
   std::string outgoing_;
@@ -52,7 +66,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::vector<std::function<void()>> closed_handlers_;
   asio::steady_timer drained_;
   bool writing_ = false;
-  bool is_drained_ = false;   ///< the last read took what there was
+  bool is_drained_ = false;   ///< there is nothing to read, as far as we know
   bool half_closed_ = false;  ///< the peer reads on, but will say no more
   bool open_ = true;
 };

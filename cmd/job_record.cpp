@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/quantity.hpp"
+#include "ipc/member_text.hpp"
+
 namespace tine::cmd {
 namespace {
 
@@ -38,6 +41,13 @@ bool succeeded(const Json& record) { return state_of(record) == "succeeded"; }
 JobId id_of(const Json& record) {
   const auto found = record.find("id");
   return found != record.end() && found->is_number_unsigned() ? found->get<JobId>() : 0;
+}
+
+bool succeeded(std::string_view record) { return ipc::member_text(record, "state") == R"("succeeded")"; }
+
+JobId id_of(std::string_view record) {
+  const auto id = parse_integer(ipc::member_text(record, "id"), 0, INT64_MAX);
+  return id ? static_cast<JobId>(*id) : 0;
 }
 
 bool is_function(const Json& record) { return text(record, "kind") == "function"; }

@@ -9,6 +9,9 @@ namespace tine::cmd {
 int exit_code_of_record(const ipc::Json& record);
 bool succeeded(const ipc::Json& record);
 JobId id_of(const ipc::Json& record);
+/// The same of a record as tined writes it.
+bool succeeded(std::string_view record);
+JobId id_of(std::string_view record);
 bool is_function(const ipc::Json& record);
 std::string state_of(const ipc::Json& record);
 /// "TYPE: message" of its error; "": it has none.

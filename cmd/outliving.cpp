@@ -10,11 +10,12 @@ namespace {
 using ipc::Json;
 using Clock = std::chrono::steady_clock;
 
+using OnNotification = std::function<Status(const ipc::Client::Notification&)>;
+
 constexpr std::chrono::milliseconds quiet_every{200};
 
 Result<Json> ask(ipc::Client& client, std::string_view method, const Json& params,
-                 const std::function<Status(Json&)>& on_notification, const std::function<void()>& on_quiet,
-                 bool& heard) {
+                 const OnNotification& on_notification, const std::function<void()>& on_quiet, bool& heard) {
   if (const auto sent = client.send(method, params.dump()); !sent) return sent.error();
   for (;;) {
     while (on_quiet && !client.has_line()) {
@@ -24,20 +25,20 @@ Result<Json> ask(ipc::Client& client, std::string_view method, const Json& param
       if (ready <= 0) continue;
       if (auto received = client.receive(); !received) return received.error();
     }
-    auto message = client.next_message();
-    if (!message) return message.error();
+    auto next = client.next();
+    if (!next) return next.error();
     heard = true;
-    if (!ipc::Client::is_notification(*message)) return ipc::Client::result_of(*message);
+    if (auto* reply = std::get_if<Json>(&*next)) return ipc::Client::result_of(*reply);
     if (!on_notification) continue;
-    if (const auto taken = on_notification(*message); !taken) return taken.error();
+    const auto& notification = std::get<ipc::Client::Notification>(*next);
+    if (const auto taken = on_notification(notification); !taken) return taken.error();
   }
 }
 
 }  // namespace
 
 Result<Json> ask_outliving(Reached& daemon, std::string_view method, const std::function<Json()>& params,
-                           const std::function<Status(Json&)>& on_notification,
-                           const std::function<void()>& on_quiet) {
+                           const OnNotification& on_notification, const std::function<void()>& on_quiet) {
   // A tined that accepts and dies again and again is as good as none: only a message moves the deadline.
   std::optional<Clock::time_point> deadline;
   for (;;) {

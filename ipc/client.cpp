@@ -11,11 +11,11 @@
 
 #include "core/base/limits.hpp"
 #include "core/base/text.hpp"
+#include "ipc/protocol.hpp"
 
 namespace tine::ipc {
 namespace {
 
-constexpr int protocol_version = 1;
 constexpr std::size_t descriptors_max = 4;         // stdin stdout stderr alive
 constexpr std::size_t reply_bytes_max = 1u << 30;  // a peer that never ends its line must not eat the machine
 constexpr std::size_t receive_bytes = 64u << 10;
@@ -205,7 +205,7 @@ void Client::drop_taken() {
   input_.erase(0, taken_);
   if (line_end_ != std::string::npos) line_end_ -= taken_;
   scanned_ -= taken_;
-  last_ = last_end_ = taken_ = 0;
+  taken_ = 0;
 }
 
 Result<Json> Client::next_message() {
@@ -218,13 +218,16 @@ Result<Json> Client::next_message() {
   }
 }
 
-Result<Json> Client::take_line() {
-  last_ = taken_;
-  last_end_ = line_end_;
+std::string_view Client::pass_line() {
   const auto line = first_line();
   taken_ = line_end_ + 1;
   line_end_ = input_.find('\n', taken_);
   scanned_ = input_.size();
+  return line;
+}
+
+Result<Json> Client::take_line() {
+  const auto line = pass_line();
   if (is_usual_hello(line)) return Json();
   auto message = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!message.is_object()) {
@@ -254,7 +257,7 @@ bool Client::is_usual_hello(std::string_view line) {
 
 bool Client::swallow_hello(const Json& message, Status& verdict) {
   const auto method = message.find("method");
-  if (method == message.end() || *method != "hello") return false;
+  if (method == message.end() || *method != hello) return false;
   const auto params = message.find("params");
   const int protocol = params != message.end() && params->is_object() ? params->value("protocol", 0) : 0;
   if (protocol != protocol_version) {
@@ -275,13 +278,36 @@ Result<Json> Client::result_of(Json& reply) {
   return Json(std::move(*result));
 }
 
-std::string_view Client::params_text() const {
-  // Tined's own order: the method, whose name holds no quotes, then the params, then the end of the object.
-  constexpr std::string_view before = R"(","params":)";
-  const std::string_view line = std::string_view(input_).substr(last_, last_end_ - last_);
-  const auto at = line.find(before);
-  return at == std::string_view::npos ? ""
-                                      : line.substr(at + before.size(), line.size() - at - before.size() - 1);
+Result<Client::Message> Client::next() {
+  for (;;) {
+    while (!has_line())
+      if (const auto received = receive(); !received) return received.error();
+    if (const auto notification = usual_notification()) {
+      pass_line();
+      return Message(*notification);
+    }
+    auto message = take_line();
+    if (!message) return message.error();
+    if (message->is_null()) continue;
+    if (!is_notification(*message)) return Message(std::move(*message));
+    const auto& method = (*message)["method"];
+    unusual_method_ = method.is_string() ? method.get<std::string>() : "";
+    unusual_params_ = message->value("params", Json()).dump();
+    return Message(Notification{unusual_method_, unusual_params_});
+  }
+}
+
+/// Of the first line that is there, if it is one as tined writes it, and not the hello line.
+std::optional<Client::Notification> Client::usual_notification() const {
+  constexpr std::string_view beginning = R"({"jsonrpc":"2.0","method":")";
+  constexpr std::string_view between = R"(","params":)";
+  auto line = first_line();
+  if (!line.starts_with(beginning)) return std::nullopt;
+  line.remove_prefix(beginning.size());
+  const auto at = line.find(between);  // no method has a quote in its name
+  if (at == std::string_view::npos || line.back() != '}' || line.substr(0, at) == hello) return std::nullopt;
+  const auto begin = at + between.size();
+  return Notification{line.substr(0, at), line.substr(begin, line.size() - begin - 1)};
 }
 
 bool Client::is_notification(const Json& message) { return message.contains("method"); }
@@ -290,7 +316,7 @@ void Client::close() {
   socket_.reset();
   input_.clear();
   line_end_ = std::string::npos;
-  last_ = last_end_ = taken_ = scanned_ = 0;
+  taken_ = scanned_ = 0;
 }
 
 Error Client::lost(const char* doing) {

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "core/base/result.hpp"
 #include "core/base/unique_fd.hpp"
@@ -53,9 +54,14 @@ class Client {
   /// The "result" of a reply, or the error in it.
   static Result<Json> result_of(Json& reply);
   static bool is_notification(const Json& message);
-  /// The params of the notification that came last, as they stood in its line: for who hands them on. Valid
-  /// until the next message.
-  std::string_view params_text() const;
+
+  /// What the daemon tells before it answers, as text: it stays until the next thing is read.
+  struct Notification {
+    std::string_view method, params;
+  };
+  using Message = std::variant<Notification, Json>;  ///< Json: a reply
+  /// The same as next_message(), without a tree of what is only told.
+  Result<Message> next();
 
   /// For a caller with its own poll(): whether a line is there, the message in it (null: it was the hello
   /// line), and one read.
@@ -76,13 +82,15 @@ class Client {
   Error lost(const char* doing);
   void drop_taken();
   std::string_view first_line() const { return std::string_view(input_).substr(taken_, line_end_ - taken_); }
+  std::string_view pass_line();
+  std::optional<Notification> usual_notification() const;
   std::optional<std::string> usual_result() const;
   bool is_usual_hello(std::string_view line);
   bool swallow_hello(const Json& message, Status& verdict);
 
   UniqueFd socket_;
-  std::string input_;                         ///< received; of what was returned the last line at least
-  std::size_t last_ = 0, last_end_ = 0;       ///< the line that was returned last
+  std::string input_;  ///< received; of what was returned the last line at least
+  std::string unusual_method_, unusual_params_;
   std::size_t taken_ = 0;                     ///< bytes of input_ that were returned
   std::size_t line_end_ = std::string::npos;  ///< of the first whole line behind those
   std::size_t scanned_ = 0;                   ///< bytes of input_ known to hold no line end

@@ -135,9 +135,8 @@ class BatchWait {
     };
     const auto reply = ask_outliving(
         daemon_, "wait", params,
-        [this](Json& message) -> Status {
-          if (message.at("method") != ipc::job_finished || !message.contains("params")) return ok();
-          return take(message["params"]);
+        [this](const ipc::Client::Notification& told) {
+          return told.method == ipc::job_finished ? take(told.params) : ok();
         },
         extras_.progress.is_shown() ? std::function<void()>([this] { extras_.progress.tell(); }) : nullptr);
     extras_.progress.clear();
@@ -150,22 +149,24 @@ class BatchWait {
   }
 
  private:
-  Status take(const Json& record) {
-    if (!printed_.insert(id_of(record)).second) return ok();
-    all_succeeded_ = all_succeeded_ && succeeded(record);
+  Status take(std::string_view record) {
+    const JobId id = id_of(record);
+    const bool has_succeeded = succeeded(record);
+    if (!printed_.insert(id).second) return ok();
+    all_succeeded_ = all_succeeded_ && has_succeeded;
     extras_.progress.clear();
-    extras_.progress.done(!succeeded(record));
+    extras_.progress.done(!has_succeeded);
     extras_.progress.step(1);
-    // As it came, which costs less than to write it again.
-    const std::string text(daemon_.client.params_text());
-    if ((unwritten_ = text.empty() ? print_json(record) : print_text(text + "\n")))
-      return make_error(Errc::io, "");
-    if (extras_.joblog.is_wanted() && has_started(record))
-      if (auto added = extras_.joblog.add(joblog_row(record, seq_.at(id_of(record)))); !added)
-        return end(added);
-    if (!extras_.halt.ended(succeeded(record))) return ok();
+    if ((unwritten_ = print_text(std::string(record) + "\n"))) return make_error(Errc::io, "");
+    if (extras_.joblog.is_wanted())
+      if (auto added = log(Json::parse(record), seq_.at(id)); !added) return end(added);
+    if (!extras_.halt.ended(has_succeeded)) return ok();
     (void)write_all(2, "tine batch: halted: no more is started\n");
     return cancel_the_rest();
+  }
+
+  Status log(const Json& record, std::uint64_t seq) {
+    return has_started(record) ? extras_.joblog.add(joblog_row(record, seq)) : ok();
   }
 
   static bool has_started(const Json& record) {

@@ -4,6 +4,8 @@
 #include "cmd/print_json.hpp"
 #include "cmd/verbs/verbs.hpp"
 #include "core/base/quantity.hpp"
+#include "ipc/member_text.hpp"
+#include "ipc/protocol.hpp"
 
 namespace tine::cmd {
 
@@ -31,13 +33,14 @@ int events(Invocation& invocation) {
     if (since) asked["since"] = *since;
     return asked;
   };
-  const auto reply = ask_outliving(daemon, "events", params, [&](Json& message) -> Status {
-    if (message.at("method") != "event") return ok();
-    Json& event = message["params"];
-    since = event.at("seq").get<std::int64_t>();  // where a daemon that comes back is asked to go on
-    unwritten = print_json(event);
-    return unwritten ? Status(make_error(Errc::io, "")) : ok();
-  });
+  const auto reply =
+      ask_outliving(daemon, "events", params, [&](const ipc::Client::Notification& told) -> Status {
+        if (told.method != ipc::event) return ok();
+        // Where a daemon that comes back is asked to go on.
+        if (const auto seq = parse_integer(ipc::member_text(told.params, "seq"), 0, INT64_MAX)) since = *seq;
+        unwritten = print_text(std::string(told.params) + "\n");
+        return unwritten ? Status(make_error(Errc::io, "")) : ok();
+      });
   if (unwritten) return unwritten;
   return reply ? 0 : fail(invocation, reply.error());
 }

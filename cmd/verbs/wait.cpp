@@ -43,11 +43,11 @@ struct Ends {
   bool all_succeeded = true;
   int unwritten = 0;  ///< stdout failed: the exit code
 
-  Status take(const Json& record, bool prints) {
+  Status take(std::string_view record, bool prints) {
     if (!seen.insert(id_of(record)).second) return ok();
-    code_of_one = exit_code_of_record(record);
+    if (seen.size() == 1) code_of_one = exit_code_of_record(Json::parse(record));
     all_succeeded = all_succeeded && succeeded(record);
-    if (prints && (unwritten = print_json(record))) return make_error(Errc::io, "");
+    if (prints && (unwritten = print_text(std::string(record) + "\n"))) return make_error(Errc::io, "");
     return ok();
   }
   int exit_code() const { return seen.size() == 1 ? code_of_one : all_succeeded ? 0 : 1; }
@@ -72,16 +72,13 @@ int wait_for(Reached& daemon, const Wish& wish, bool any, Progress& progress, co
   const bool prints_records = invocation.json && !any;
   const auto reply = ask_outliving(
       daemon, "wait", [&] { return wish.at_this_time(); },
-      [&](Json& message) -> Status {
-        if (!message.contains("params")) return ok();
-        const auto& params = message["params"];
-        if (message.at("method") == ipc::wait_began) expect(progress, params);
-        if (message.at("method") != ipc::job_finished) return ok();
-        if (ends.seen.contains(id_of(params))) return ok();
-        progress.done(!succeeded(params));
+      [&](const ipc::Client::Notification& told) -> Status {
+        if (told.method == ipc::wait_began) expect(progress, Json::parse(told.params));
+        if (told.method != ipc::job_finished || ends.seen.contains(id_of(told.params))) return ok();
+        progress.done(!succeeded(told.params));
         progress.step(1);
         if (prints_records) progress.clear();
-        return ends.take(params, prints_records);
+        return ends.take(told.params, prints_records);
       },
       progress.is_shown() ? std::function<void()>([&] { progress.tell(); }) : nullptr);
   progress.clear();
@@ -89,7 +86,7 @@ int wait_for(Reached& daemon, const Wish& wish, bool any, Progress& progress, co
   if (!reply) return fail(invocation, reply.error());
   if (reply->value("timed_out", false)) return 124;
   for (const auto& job : reply->at("jobs")) {
-    if (const auto taken = ends.take(job, prints_records); !taken) return ends.unwritten;
+    if (const auto taken = ends.take(job.dump(), prints_records); !taken) return ends.unwritten;
     if (!any) continue;
     const int printed = invocation.json ? print_json(job) : print_text(std::to_string(id_of(job)) + "\n");
     return printed ? printed : exit_code_of_record(job);

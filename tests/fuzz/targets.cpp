@@ -23,6 +23,7 @@
 #include "daemon/frame_link.hpp"
 #include "ipc/codec.hpp"
 #include "ipc/line_frame.hpp"
+#include "ipc/member_text.hpp"
 #include "ipc/quick_json.hpp"
 #include "ipc/wire_text.hpp"
 
@@ -98,8 +99,19 @@ void check_quick(const std::string& input) {
   must(*quick == ipc::Json::parse(input), "what is read quickly is what was written");
 }
 
+void check_member_text(const std::string& input) {
+  must(ipc::member_text(input, "id").size() <= input.size(), "a member is a part of its object");
+  const auto object = ipc::Json::parse(input, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return;
+  const auto json = object.dump();
+  for (const auto& [name, value] : object.items())
+    if (ipc::Json(name).dump().size() == name.size() + 2)  // nothing in it is escaped
+      must(ipc::member_text(json, name) == value.dump(), "a member is found as it is written");
+}
+
 void request(const std::string& input) {
   check_quick(input);
+  check_member_text(input);
   auto parsed = ipc::parse_request(input);
   if (auto* error = std::get_if<ipc::RequestError>(&parsed)) {
     (void)ipc::error_reply(error->id, error->code, error->message, 2);

@@ -107,6 +107,9 @@ class WorkerLoop {
   }
 
   int wait_ms() const {
+    // wait_for_daemon() may have read more than it takes: the socket, empty by then, would not wake us for
+    // it.
+    if (desk_.link().peek()) return 0;
     std::optional<Clock::time_point> until = running_ ? running_->command->deadline() : std::nullopt;
     if (!desk_.link().is_open() && (!until || redial_at_ < *until)) until = redial_at_;
     if (desk_.link().has_later() && (!until || tell_at_ < *until)) until = tell_at_;

@@ -46,6 +46,7 @@ constexpr const char* schema_version = "2";
 constexpr std::string_view row_columns =
     "id, state, attempt, submitted, cb_state, cb_exit, cb_attempts, cb_event, spec, outcome, paused";
 constexpr std::size_t environments_remembered = 64;
+constexpr int log_pages_max = 4096;  ///< 16 MiB
 constexpr int page_rows_looked_at = 2000;
 
 std::string_view blob_of(sqlite3_stmt* s, int column) {
@@ -99,11 +100,16 @@ Result<std::unique_ptr<JobTable>> JobTable::open(const std::string& path, bool s
   for (const char* pragma :
        {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL",
         sync_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
-        // 16 MiB of log: its end moves the pages into the table and waits for the disk twice.
-        "PRAGMA wal_autocheckpoint=4096", "PRAGMA journal_size_limit=16777216", "PRAGMA cache_size=-16384",
-        "PRAGMA temp_store=MEMORY"})
+        "PRAGMA journal_size_limit=16777216", "PRAGMA cache_size=-16384", "PRAGMA temp_store=MEMORY"})
     if (auto status = table->run(pragma); !status)
       return make_error(Errc::io, path + ": " + status.error().message());
+  sqlite3_wal_hook(  // instead of SQLite's own, which empties the log within a commit
+      db,
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<JobTable*>(self)->log_pages_ = pages;
+        return SQLITE_OK;
+      },
+      table.get());
   if (auto status = table->make_tables(); !status)
     return make_error(Errc::io, path + ": " + status.error().message());
   return table;
@@ -151,6 +157,12 @@ Status JobTable::commit() {
   auto s = statement("COMMIT");
   s.step();
   return s.failed() ? Status(error("commit")) : ok();
+}
+
+void JobTable::empty_long_log() {
+  if (log_pages_ < log_pages_max) return;
+  log_pages_ = 0;
+  sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
 }
 
 void JobTable::roll_back() {

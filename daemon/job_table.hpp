@@ -22,6 +22,10 @@ class JobTable {
 
   Status begin();
   Status commit();
+  /// Moves what the log holds into the table once it has grown to 16 MiB, which waits for the disk twice, for
+  /// some ten milliseconds. Not a part of a commit: who waits for that must not wait for this. What fails is
+  /// tried again behind the next commit.
+  void empty_long_log();
   void roll_back();
   bool is_in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
   Status savepoint();
@@ -164,6 +168,7 @@ class JobTable {
   JobId greatest_id_ = 0, greatest_id_at_begin_ = 0, greatest_id_at_savepoint_ = 0;
   std::uint64_t commit_number_at_begin_ = 0;
   int changes_at_begin_ = 0;
+  int log_pages_ = 0;   ///< after the last commit
   int rows_added_ = 0;  ///< jobs and events of this group, undone ones counted
 };
 

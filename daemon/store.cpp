@@ -168,6 +168,7 @@ void Store::run() {
     run_looks(turn.looks);
     if (turn.group.empty()) continue;
     run_group(std::move(turn.group));
+    table_->empty_long_log();
     committed_at = Clock::now();
   }
 }

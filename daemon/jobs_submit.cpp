@@ -49,9 +49,12 @@ Error at_line(const Error& error, std::size_t line, std::size_t lines) {
 /// for a cycle.
 Result<std::vector<std::vector<std::size_t>>> lines_waited_for(
     const std::vector<ipc::Submission>& submissions) {
+  std::vector<std::vector<std::size_t>> waited_for(submissions.size());
+  if (std::all_of(submissions.begin(), submissions.end(),
+                  [](const auto& submission) { return submission.after_names.empty(); }))
+    return waited_for;
   std::unordered_multimap<std::string, std::size_t> by_name;
   for (std::size_t i = 0; i < submissions.size(); ++i) by_name.emplace(submissions[i].spec.name, i);
-  std::vector<std::vector<std::size_t>> waited_for(submissions.size());
   std::vector<std::vector<std::size_t>> waiting(submissions.size());
   for (std::size_t i = 0; i < submissions.size(); ++i) {
     for (const auto& name : submissions[i].after_names) {
@@ -151,6 +154,8 @@ Status Jobs::expand(std::vector<ipc::Submission> submissions, Batch& batch) {
       if (dependency.job >= batch.first_new)
         return at_line(no_such_job(dependency.job), line, submissions.size());
   std::vector<std::pair<std::size_t, std::size_t>> jobs_of_line;  // first and end, in the batch
+  jobs_of_line.reserve(submissions.size());
+  batch.specs.reserve(submissions.size());
   for (auto& submission : submissions) {
     const std::size_t first = batch.specs.size();
     if (submission.array) {
@@ -264,6 +269,7 @@ Status Jobs::insert(JobTable& table, Batch& batch) {
 
 void Jobs::store_batch(const std::shared_ptr<Batch>& batch, Submitted done) {
   choose_intended(*batch);
+  batch->bytes.reserve(batch->specs.size());
   for (const auto& spec : batch->specs) batch->bytes.push_back(encode(spec));
   store_.submit([batch](JobTable& table) { return insert(table, *batch); },
                 [this, batch, done = std::move(done)](Status status) {

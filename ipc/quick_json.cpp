@@ -9,8 +9,8 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-/// The parser keeps some five times what it has read; longer texts are rare.
-constexpr std::size_t quick_bytes_max = 64u << 10;
+/// A parser keeps ten times what it has read; longer texts are rare, and have one of their own.
+constexpr std::size_t kept_bytes_max = 64u << 10;
 
 /// false: nested too deep.
 bool copy(const dom::element& from, Json& to, int depth) {
@@ -60,8 +60,9 @@ bool copy(const dom::element& from, Json& to, int depth) {
 }  // namespace
 
 std::optional<Json> read_quickly(std::string_view text) {
-  if (text.size() > quick_bytes_max) return std::nullopt;
-  static thread_local dom::parser parser(quick_bytes_max);
+  static thread_local dom::parser kept(kept_bytes_max);
+  dom::parser once;
+  dom::parser& parser = text.size() > kept_bytes_max ? once : kept;
   const auto document = parser.parse(text.data(), text.size());
   Json value;
   if (document.error() || !copy(document.value_unsafe(), value, 0)) return std::nullopt;

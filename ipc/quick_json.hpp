@@ -6,8 +6,8 @@
 
 namespace tine::ipc {
 
-/// The value of JSON text of usual size and form, within limits::json_depth_max; equal to what Json::parse()
-/// makes of it, in a third of the time. nullopt: it is unusual or wrong, and Json::parse() is to judge, whose
+/// The value of JSON text within limits::json_depth_max; equal to what Json::parse()
+/// makes of it, in a third of the time. nullopt: it is wrong or unusual, and Json::parse() is to judge, whose
 /// errors say where.
 std::optional<Json> read_quickly(std::string_view text);
 

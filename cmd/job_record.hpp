@@ -1,4 +1,6 @@
 #pragma once
+#include <string_view>
+
 #include "core/job/job.hpp"
 #include "ipc/client.hpp"
 

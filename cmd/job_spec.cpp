@@ -51,8 +51,7 @@ Status put_body(ipc::ObjectText& params, const SpecWords& words, const Words& co
   if (!command.empty()) params.wires("command", command);
   if (!words.function) return ok();
   params.wire("function", *words.function);
-  if (!words.args) return params.member("args") += "[]", ok();
-  const auto args = parse_args(*words.args);
+  const auto args = words.args ? parse_args(*words.args) : Json::array();
   if (!args) return args.error();
   params.member("args") += args->dump();
   return ok();

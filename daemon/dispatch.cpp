@@ -13,7 +13,7 @@ const Verb* find_verb(std::string_view method) {
       {"batch", {verbs::batch, Pace::soon}},
       {"run", {verbs::run, Pace::waits}},
       {"wait", {verbs::wait, Pace::waits}},
-      {"call", {verbs::call, Pace::soon}},
+      {"call", {verbs::call, Pace::called}},
       {"map", {verbs::map}},
       {"map.items", {verbs::map_items}},
       {"map.end", {verbs::map_end, Pace::waits}},

@@ -43,6 +43,7 @@ using Handler = Answer (*)(Call&);
 enum class Pace {
   at_once,  ///< from memory
   soon,     ///< after the store
+  called,   ///< when a function has answered: mostly as soon, but that is up to the function
   waits     ///< when something has happened, which may take days
 };
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "core/base/unique_fd.hpp"
 #include "daemon/services.hpp"
 #include "ipc/channel.hpp"
 

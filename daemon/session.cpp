@@ -20,7 +20,7 @@ struct Conversation {
   std::shared_ptr<MapRun> map_run;
   std::shared_ptr<SingleCalls> single_calls;
   int waiting = 0;
-  bool waits_long = false;  ///< one of these is of Pace::waits
+  bool may_last = false;  ///< something was asked whose answer may take days
   bool has_said_all = false;
 
   void close_when_done() {
@@ -46,10 +46,8 @@ void handle(const std::shared_ptr<Conversation>& with, ipc::Request request,
     return with->channel->send(ipc::error_reply(request.id, ipc::method_not_found,
                                                 "method: there is no \"" + request.method + "\"", 2));
   if (verb->pace == Pace::at_once) return answer(*with, request, *verb, std::move(descriptors));
-  if (verb->pace == Pace::waits) {
-    with->channel->flush();
-    with->waits_long = true;
-  }
+  if (verb->pace == Pace::waits) with->channel->flush();
+  if (verb->pace > Pace::soon) with->may_last = true;
   if (with->waiting >= waiting_max)
     return with->channel->send(ipc::error_reply(
         request.id, make_error(Errc::try_later,
@@ -72,18 +70,22 @@ void converse(const std::shared_ptr<ipc::Channel>& channel, Services& services) 
   channel->hold(hello);
   // Who asks right away gets the greeting with the answer: a wake less.
   asio::steady_timer greeting(services.loop);
-  if (!channel->hears()) {
+  const auto greet_soon = [&, is_due = false]() mutable {
+    if (std::exchange(is_due, true)) return;
     greeting.expires_after(greeting_patience);
     greeting.async_wait([weak = std::weak_ptr(channel)](const std::error_code& error) {
       if (const auto listener = error ? nullptr : weak.lock()) listener->flush();
     });
-  }
+  };
   auto with = std::make_shared<Conversation>(Conversation{channel, services, nullptr, nullptr});
   for (;;) {
-    auto line = channel->read_line();
+    auto line = channel->read_line(greet_soon);
     if (!line) {
       with->has_said_all = true;
-      if (with->waits_long) channel->watch_hang_up();
+      if (with->may_last) {
+        channel->flush();
+        channel->watch_hang_up();
+      }
       return with->close_when_done();
     }
     if (line->too_long) {

@@ -3,8 +3,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <asio/buffer.hpp>
-#include <asio/write.hpp>
 #include <cerrno>
 #include <cstring>
 
@@ -49,9 +47,14 @@ Channel::Channel(asio::io_context& loop, UniqueFd socket)
   drained_.expires_at(asio::steady_timer::time_point::max());
 }
 
-Channel::Socket& Channel::awaited() {
-  if (unawaited_) socket_.assign(asio::local::stream_protocol(), unawaited_.release());
-  return socket_;
+/// false: the loop has no room for it (max_user_watches, memory), and nobody can wait for the peer.
+bool Channel::tell_loop() {
+  if (!unawaited_) return true;
+  std::error_code error;
+  socket_.assign(asio::local::stream_protocol(), unawaited_.get(), error);
+  if (error) return false;
+  (void)unawaited_.release();
+  return true;
 }
 
 void Channel::close_socket() {
@@ -60,23 +63,24 @@ void Channel::close_socket() {
   unawaited_.reset();
 }
 
-Result<LineFrame::Line> Channel::read_line() {
+Result<LineFrame::Line> Channel::read_line(const std::function<void()>& before_waiting) {
   for (;;) {
     if (auto line = frame_.next()) return std::move(*line);
-    if (auto status = receive(); !status) {
+    if (auto status = receive(before_waiting); !status) {
       if (!half_closed_) abort();
       return status.error();
     }
   }
 }
 
-bool Channel::hears() { return !frame_.is_empty() || take() != Taken::nothing; }
-
-Status Channel::receive() {
+Status Channel::receive(const std::function<void()>& before_waiting) {
   for (;;) {
-    const bool has_failed =
-        std::exchange(is_drained_, false) && open_ && awaited().async_wait(Socket::wait_read, on_fiber);
-    if (has_failed || !open_) return make_error(Errc::unavailable, "the conversation has ended");
+    if (std::exchange(is_drained_, false) && open_) {
+      if (before_waiting) before_waiting();
+      if (!tell_loop() || socket_.async_wait(Socket::wait_read, on_fiber))
+        return make_error(Errc::unavailable, "the peer cannot be waited for");
+    }
+    if (!open_) return make_error(Errc::unavailable, "the conversation has ended");
     const Taken taken = take();
     if (taken == Taken::bytes) return ok();
     if (taken == Taken::nothing) continue;
@@ -110,7 +114,8 @@ Channel::Taken Channel::take() {
 
 void Channel::watch_hang_up() {
   if (!open_) return;
-  awaited().async_wait(Socket::wait_error, [self = shared_from_this()](const std::error_code& error) {
+  if (!tell_loop()) return abort();
+  socket_.async_wait(Socket::wait_error, [self = shared_from_this()](const std::error_code& error) {
     if (error || !self->open_) return;
     if (is_hung_up(self->descriptor_)) return self->abort();
     self->watch_hang_up();
@@ -142,8 +147,9 @@ void Channel::flush() {
 }
 
 void Channel::pump() {
+  if (!tell_loop()) return abort();
   writing_ = true;
-  awaited().async_wait(Socket::wait_write, [self = shared_from_this()](const std::error_code& error) {
+  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const std::error_code& error) {
     self->writing_ = false;
     if (error) return;
     const ssize_t sent = ::send(self->descriptor_, self->outgoing_.data(), self->outgoing_.size(),

@@ -21,13 +21,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   /// `socket` does not block.
   Channel(asio::io_context& loop, UniqueFd socket);
 
-  /// Whether the peer has said something, or all; takes what is there, and does not wait.
-  bool hears();
-
   /// Parks until a whole line is there. Errors: Errc::unavailable when the peer has said all; it may still
   /// listen
   /// (`nc -U <file`), so is_open() tells whether answers can go out.
-  Result<LineFrame::Line> read_line();
+  /// `before_waiting` is called each time before it parks.
+  Result<LineFrame::Line> read_line(const std::function<void()>& before_waiting = {});
   /// Descriptors that came since the last call, in order; the caller owns them.
   std::vector<UniqueFd> take_descriptors() { return std::move(descriptors_); }
   /// Queues a line (a newline is added) and writes what the socket takes now; never parks.
@@ -51,11 +49,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
  private:
   using Socket = asio::local::stream_protocol::socket;
   enum class Taken { bytes, nothing, end };
-  Socket& awaited();
+  bool tell_loop();
   void close_socket();
   void pump();
   void abort();
-  Status receive();
+  Status receive(const std::function<void()>& before_waiting);
   Taken take();
   const int descriptor_;
   UniqueFd unawaited_;  ///< the socket, before the loop has it

@@ -9,8 +9,10 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-/// A parser keeps ten times what it has read; longer texts are rare, and have one of their own.
+/// A parser takes twenty times what it reads: what is longer has one of its own, and what is very long is
+/// read in less memory by the strict one.
 constexpr std::size_t kept_bytes_max = 64u << 10;
+constexpr std::size_t quick_bytes_max = 1u << 20;
 
 /// false: nested too deep.
 bool copy(const dom::element& from, Json& to, int depth) {
@@ -60,6 +62,7 @@ bool copy(const dom::element& from, Json& to, int depth) {
 }  // namespace
 
 std::optional<Json> read_quickly(std::string_view text) {
+  if (text.size() > quick_bytes_max) return std::nullopt;
   static thread_local dom::parser kept(kept_bytes_max);
   dom::parser once;
   dom::parser& parser = text.size() > kept_bytes_max ? once : kept;

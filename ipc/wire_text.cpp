@@ -1,8 +1,6 @@
 #include "ipc/wire_text.hpp"
 
 #include <array>
-#include <charconv>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/base/text.hpp"
@@ -17,6 +15,17 @@ constexpr auto is_plain = [] {
   return plain;
 }();
 
+/// As nlohmann-json writes it: records go out by way of both.
+void append_escaped(std::string& json, char c) {
+  constexpr std::string_view short_ones = "\b\t\n\f\r\"\\", letters = "btnfr\"\\";
+  if (const auto at = short_ones.find(c); at != std::string_view::npos) {
+    json.append({'\\', letters[at]});
+    return;
+  }
+  constexpr char digits[] = "0123456789abcdef";
+  json.append("\\u00").append({digits[c >> 4], digits[c & 15]});
+}
+
 /// Of UTF-8. What stands for itself goes in one piece: a character at a time costs six times as much.
 void append_quoted(std::string& json, std::string_view text) {
   json += '"';
@@ -26,12 +35,7 @@ void append_quoted(std::string& json, std::string_view text) {
     if (is_plain[static_cast<unsigned char>(c)]) continue;
     json.append(text, done, at - done);
     done = at + 1;
-    if (static_cast<unsigned char>(c) < 0x20) {
-      constexpr char digits[] = "0123456789abcdef";
-      json.append("\\u00").append({digits[c >> 4], digits[c & 15]});
-    } else {
-      json.append({'\\', c});
-    }
+    append_escaped(json, c);
   }
   json.append(text, done).append(1, '"');
 }
@@ -63,14 +67,7 @@ void ObjectText::text(std::string_view name, std::string_view text) {
   member(name) += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-void ObjectText::number(std::string_view name, double value) {
-  if (!std::isfinite(value)) return null(name);
-  char digits[32];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  const std::string_view written(digits, static_cast<std::size_t>(end - digits));
-  member(name) += written;
-  if (written.find_first_of(".e") == std::string_view::npos) json_ += ".0";
-}
+void ObjectText::number(std::string_view name, double value) { member(name) += nlohmann::json(value).dump(); }
 
 void ObjectText::json(std::string_view name, std::string_view json) {
   const auto value = nlohmann::ordered_json::parse(json, nullptr, /*allow_exceptions=*/false);

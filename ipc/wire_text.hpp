@@ -23,7 +23,7 @@ class ObjectText {
   /// What is not UTF-8 in it is replaced.
   void text(std::string_view name, std::string_view text);
   void integer(std::string_view name, std::int64_t value) { member(name) += std::to_string(value); }
-  void number(std::string_view name, double value);
+  void number(std::string_view name, double value);  ///< null for one that JSON has not
   void flag(std::string_view name) { member(name) += "true"; }
   void null(std::string_view name) { member(name) += "null"; }
   /// Any JSON text; on one line, or null where it is none.

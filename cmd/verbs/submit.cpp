@@ -8,6 +8,7 @@
 #include "cmd/print_json.hpp"
 #include "cmd/verbs/verbs.hpp"
 #include "core/base/file.hpp"
+#include "ipc/member_text.hpp"
 #include "ipc/places.hpp"
 
 namespace tine::cmd {
@@ -43,19 +44,11 @@ Status put_stdin(ipc::ObjectText& params, std::string_view from, Reached& daemon
   return ok();
 }
 
-/// The whole number behind `key`; "": there is none.
-std::string_view number_after(std::string_view json, std::string_view key) {
-  const auto at = json.find(key);
-  if (at == std::string_view::npos) return "";
-  json.remove_prefix(at + key.size());
-  return json.substr(0, json.find_first_not_of("0123456789"));
-}
-
 /// `reply`: {"id":7}, and "last_id" with an array.
-int print_id_or_range(const std::string& reply, bool json) {
-  if (json) return print_text(reply + "\n");
-  std::string text(number_after(reply, R"("id":)"));
-  if (const auto last = number_after(reply, R"("last_id":)"); !last.empty()) text.append("-").append(last);
+int print_id_or_range(std::string_view reply, bool json) {
+  if (json) return print_text(std::string(reply) + "\n");
+  std::string text(ipc::member_text(reply, "id"));
+  if (const auto last = ipc::member_text(reply, "last_id"); !last.empty()) text.append("-").append(last);
   return print_text(text + "\n");
 }
 

@@ -46,9 +46,11 @@ std::vector<std::string> groups_in(const std::string& folder) {
 
 bool is_job(const std::string& name) { return name.starts_with(job_prefix); }
 
-bool has_jobs(const std::string& folder) {
-  const auto groups = groups_in(folder);
-  return std::any_of(groups.begin(), groups.end(), is_job);
+/// Of the groups right below one, those of jobs. No file has such a name.
+std::vector<std::string> jobs_in(const std::string& folder) {
+  auto names = names_in(folder);
+  std::erase_if(names, [](const std::string& name) { return !is_job(name); });
+  return names;
 }
 
 /// With those that a job made below its own.
@@ -78,7 +80,7 @@ class Turn {
 void remove_group(const std::string& folder, const std::string& path) {
   const Turn turn(folder);
   remove_tree_of(path);
-  if (!has_jobs(folder)) (void)switch_memory(folder, false);
+  if (jobs_in(folder).empty()) (void)switch_memory(folder, false);
 }
 
 std::vector<std::string> processes_in(const std::string& folder) {
@@ -146,14 +148,13 @@ Result<std::string> claim_memory_groups() {
     if (must_move) (void)move(processes_in(leaf), leaf, folder);
     return status.error();
   }
-  for (const auto& name : groups_in(folder))
-    if (is_job(name)) remove_tree_of(folder + "/" + name);  // those without processes
-  if (!has_jobs(folder)) (void)switch_memory(folder, false);
+  for (const auto& name : jobs_in(folder)) remove_tree_of(folder + "/" + name);  // those without processes
+  if (jobs_in(folder).empty()) (void)switch_memory(folder, false);
   return folder;
 }
 
 void remove_memory_group(const std::string& folder, const std::string& key) {
-  for (const auto& name : groups_in(folder)) {
+  for (const auto& name : jobs_in(folder)) {
     if (!name.starts_with(std::string(job_prefix) + key + ".")) continue;
     (void)put(folder + "/" + name + "/cgroup.kill", "1");  // whatever it did to its environment and session
     remove_group(folder, folder + "/" + name);
@@ -175,8 +176,8 @@ MemoryGroup::~MemoryGroup() { remove_group(folder_, path_); }
 Status MemoryGroup::bound() {
   const Turn turn(folder_);
   if (auto status = switch_memory(folder_, true); !status) return status;
-  for (const auto& name : groups_in(folder_))
-    if (is_job(name) && folder_ + "/" + name != path_) (void)set_bound(folder_ + "/" + name);
+  for (const auto& name : jobs_in(folder_))
+    if (folder_ + "/" + name != path_) (void)set_bound(folder_ + "/" + name);
   return set_bound(path_);
 }
 

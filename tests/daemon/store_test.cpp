@@ -104,3 +104,14 @@ TEST_CASE("store: equal environments are stored once") {
     return ok();
   }));
 }
+
+TEST_CASE("store: its log does not grow with what is stored") {
+  const TempFolder folder;
+  auto store = open_in(folder);
+  const std::string environment(200'000, 'e');
+  // Each has an environment of its own: 100 MB.
+  for (JobId id = 1; id <= 500; ++id)
+    REQUIRE(
+        ask(*store, [&](JobTable& table) { return insert(table, id, std::to_string(id) + environment); }));
+  CHECK(std::filesystem::file_size(folder.path + "/jobs.db-wal") < 20'000'000);
+}

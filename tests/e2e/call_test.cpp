@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <cmath>
@@ -160,6 +161,24 @@ TEST_CASE("call: a killed worker fails the call that it ran, and the connection 
   over = true;
   killer.join();
   CHECK(c.call_in("one", {}, "add", {1, 2}) == 3);
+}
+
+TEST_CASE("call: who has said all and then goes takes its call along") {
+  TestDaemon daemon(with_foo);
+  const auto busy = [&] {
+    const auto workers = daemon.status()["pools"][1]["workers"];
+    return !workers.empty() && workers[0]["state"] == "busy";
+  };
+  auto socket = daemon.dial();
+  const std::string request =
+      R"({"jsonrpc":"2.0","id":1,"method":"call","params":{"function":"sleep","args":[600],"pool":"one"}})"
+      "\n";
+  REQUIRE(::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(request.size()));
+  REQUIRE(::shutdown(socket.get(), SHUT_WR) == 0);
+  REQUIRE(eventually(busy));
+  socket.reset();
+  CHECK(eventually([&] { return !busy(); }));
 }
 
 TEST_CASE("call: an open connection without a call keeps neither jobs nor the daemon's end waiting") {

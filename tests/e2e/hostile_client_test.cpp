@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,24 +17,6 @@ using namespace tine::test;
 using tine::UniqueFd;
 
 namespace {
-
-UniqueFd connect_to(const TestDaemon& daemon, int flags = 0) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  daemon.socket().copy(address.sun_path, sizeof address.sun_path - 1);
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) fd.reset();
-  return fd;
-}
-
-/// All that is there to be read now.
-std::string heard(const UniqueFd& fd) {
-  std::string text;
-  char block[4096];
-  for (ssize_t got; (got = ::recv(fd.get(), block, sizeof block, MSG_DONTWAIT)) > 0;)
-    text.append(block, static_cast<std::size_t>(got));
-  return text;
-}
 
 void set_open_files(pid_t pid, rlim_t soft) {
   rlimit limit{};
@@ -93,7 +74,7 @@ TEST_CASE("idle clients: at the limit of descriptors one more is told so, and jo
   std::vector<UniqueFd> idle;
   bool refused = false;
   for (int i = 0; i < 400 && !refused; ++i) {
-    idle.push_back(connect_to(daemon));
+    idle.push_back(daemon.dial());
     REQUIRE(idle.back());
     std::string said;
     REQUIRE(eventually([&] { return !(said += heard(idle.back())).empty(); }));
@@ -127,7 +108,7 @@ TEST_CASE("descriptors: with none left the daemon does not spin, and goes on whe
   set_open_files(pid, open_now - 1);
 
   std::vector<UniqueFd> clients;
-  for (int i = 0; i < 20; ++i) clients.push_back(connect_to(daemon));
+  for (int i = 0; i < 20; ++i) clients.push_back(daemon.dial());
   const auto worker =
       std::atoi(daemon.sh("ps -o pid= --ppid $(ps -o pid= --ppid " + std::to_string(pid) + ")").out.c_str());
   REQUIRE(worker > 1);      // 0 would be this process group
@@ -144,7 +125,7 @@ TEST_CASE("descriptors: with none left the daemon does not spin, and goes on whe
 TEST_CASE("a client that asks and never listens: is bounded, and others are served") {
   TestDaemon daemon;
   const auto id = daemon.submit({"sleep", "600"});
-  const auto deaf = connect_to(daemon);
+  const auto deaf = daemon.dial();
   std::string requests;
   for (int i = 0; i < 1000; ++i)
     requests += R"({"jsonrpc":"2.0","id":)" + std::to_string(i) + R"(,"method":"wait","params":{"ids":[)" +
@@ -166,7 +147,7 @@ TEST_CASE("a backlog of clients that came while the daemon stood still is served
   ::kill(daemon.pid(), SIGSTOP);
   std::vector<UniqueFd> waiting;
   for (int i = 0; i < 5000; ++i) {
-    waiting.push_back(connect_to(daemon, SOCK_NONBLOCK));
+    waiting.push_back(daemon.dial(SOCK_NONBLOCK));
     if (!waiting.back()) break;  // EAGAIN: the backlog is full
   }
   CHECK(waiting.size() > 100);

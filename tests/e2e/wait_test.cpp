@@ -70,3 +70,13 @@ TEST_CASE("wait --json: prints each record once") {
 
   CHECK(json_lines(daemon.tine({"wait", "--json", first, second, first}).out).size() == 2);
 }
+
+TEST_CASE("wait --json: a record is the line that show prints") {
+  TestDaemon daemon;
+  const auto id = daemon.submit({"-n", "a\tb", "--shell", R"(printf 'a\tb\n\001\033"\\'; sleep 0.01)"});
+
+  const auto waited = daemon.tine({"wait", "--json", id}).out;
+
+  CHECK(waited.find(R"("stdout":"a\tb\n\u0001\u001b\"\\")") != std::string::npos);
+  CHECK(waited == daemon.tine({"show", id}).out);
+}

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
+#include "tests/support/eventually.hpp"
 #include "tests/support/test_daemon.hpp"
 
 using namespace tine::test;
@@ -37,4 +39,16 @@ TEST_CASE("wire: an error names the field") {
   REQUIRE(lines.size() == 2);
   CHECK(lines[1]["error"]["message"].get<std::string>().find("timeout") != std::string::npos);
   CHECK(lines[1]["error"]["data"]["exit_code"] == 2);
+}
+
+TEST_CASE("wire: the greeting comes to who has not asked to its end, or asks for no answer") {
+  TestDaemon daemon;
+  for (const std::string_view said :
+       {R"({"jsonrpc":"2.0","id":1,"met)", "{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}\n"}) {
+    const auto socket = daemon.dial();
+    REQUIRE(::send(socket.get(), said.data(), said.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(said.size()));
+    std::string text;
+    CHECK(eventually([&] { return (text += heard(socket)).find("\"hello\"") != std::string::npos; }));
+  }
 }

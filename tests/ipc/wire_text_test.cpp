@@ -42,5 +42,18 @@ TEST_CASE("object text: is the JSON that it says, whatever stands in it") {
   CHECK(read["inner"].empty());
 }
 
+TEST_CASE("object text: is written as nlohmann-json writes it") {
+  std::string every;
+  for (char c = 1; c < 127; ++c) every += c;
+  for (const double number : {0.0, 1e-4, 0.001234, 1e5, 1.5e300, 123456.789}) {
+    std::string json;
+    ObjectText object(json);
+    object.text("text", every);
+    object.number("number", number);
+    object.end();
+    CHECK(json == nlohmann::ordered_json{{"text", every}, {"number", number}}.dump());
+  }
+}
+
 }  // namespace
 }  // namespace tine::ipc

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -187,6 +189,23 @@ std::vector<pid_t> TestDaemon::left_alive() const {
       found.push_back(pid);
   }
   return found;
+}
+
+UniqueFd TestDaemon::dial(int flags) const {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket().copy(address.sun_path, sizeof address.sun_path - 1);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) fd.reset();
+  return fd;
+}
+
+std::string heard(const UniqueFd& socket) {
+  std::string text;
+  char block[4096];
+  for (ssize_t got; (got = ::recv(socket.get(), block, sizeof block, MSG_DONTWAIT)) > 0;)
+    text.append(block, static_cast<std::size_t>(got));
+  return text;
 }
 
 std::vector<Json> json_lines(const std::string& text) {

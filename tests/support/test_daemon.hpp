@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/unique_fd.hpp"
 #include "tests/support/shell.hpp"
 
 namespace tine::test {
@@ -50,6 +51,8 @@ class TestDaemon {
   bool has_died() const { return daemon_.has_ended(); }
   std::string log() const;
 
+  /// A connection to its socket, not open if that fails; `flags` as SOCK_NONBLOCK.
+  UniqueFd dial(int flags = 0) const;
   const std::string& folder() const { return folder_; }
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   std::string socket() const { return folder_ + "/state/tine.sock"; }
@@ -62,6 +65,9 @@ class TestDaemon {
   std::vector<std::string> environment_;
   Running daemon_;
 };
+
+/// All that is there to be read now.
+std::string heard(const UniqueFd& socket);
 
 /// JSON Lines as values; lines that are not JSON fail the test.
 std::vector<Json> json_lines(const std::string& text);

@@ -5,8 +5,6 @@
 #include <memory>
 #include <utility>
 
-#include "core/base/clock.hpp"
-
 namespace tine {
 namespace {
 
@@ -16,8 +14,8 @@ constexpr std::chrono::milliseconds retry_after(1000);  ///< a disk that is full
 
 }  // namespace
 
-void EventLog::note(std::string type, JobId job, std::string detail) {
-  told_.push_back({{0, now_micros(), std::move(type), job, std::move(detail)}, 0});
+void EventLog::note(std::string type, JobId job, std::string detail, Micros time) {
+  told_.push_back({{0, time, std::move(type), job, std::move(detail)}, 0});
   store_soon(gather_for);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/clock.hpp"
 #include "daemon/store.hpp"
 #include "daemon/waiters.hpp"
 
@@ -18,7 +19,8 @@ class EventLog {
  public:
   EventLog(asio::io_context& loop, Store& store) : store_(store), timer_(loop) {}
 
-  void note(std::string type, JobId job, std::string detail = "");
+  void note(std::string type, JobId job, std::string detail = "", Micros time = now_micros());
+  /// Of a job that runs on.
   void note_start(JobId job, std::uint32_t attempt, Micros time);
 
   struct Told {

@@ -19,11 +19,10 @@ Status JobTable::add_event(const Event& event) {
 
 Status JobTable::add_start(JobId id, std::uint32_t attempt, Micros time) {
   {
-    auto s = statement("UPDATE jobs SET started_told = ?1 WHERE id = ?2 AND started_told < ?1");
+    auto s = statement("UPDATE jobs SET started_told = ? WHERE id = ?");
     s.bind(attempt).bind(static_cast<std::int64_t>(id)).step();
     if (s.failed()) return error("store a start");
   }
-  if (sqlite3_changes(db_) == 0) return ok();
   return add_event({0, time, "job.started", id, "\"attempt\":" + std::to_string(attempt)});
 }
 

@@ -417,14 +417,15 @@ Status JobTable::each_unfinished(const std::function<void(const Unfinished&)>& v
   // one.
   auto s = statement(
       "SELECT id, state, attempt, priority, pool, flags, kind, not_before, crashes, paused, "
-      "CASE WHEN flags & 4 THEN spec END FROM jobs WHERE state < 5 ORDER BY id");
+      "started_told > attempt - (state = 3), CASE WHEN flags & 4 THEN spec END FROM jobs WHERE state < 5 "
+      "ORDER BY id");
   while (s.step()) {
     const auto* pool = reinterpret_cast<const char*>(sqlite3_column_text(s.get(), 4));
     visit({static_cast<JobId>(s.integer(0)), static_cast<JobState>(s.integer(1)),
            static_cast<std::uint32_t>(s.integer(2)), static_cast<std::int32_t>(s.integer(3)),
            pool ? pool : "", (s.integer(5) & 1) != 0, (s.integer(5) & 2) != 0,
            static_cast<JobKind>(s.integer(6)), s.integer(7), static_cast<std::uint32_t>(s.integer(8)),
-           s.integer(9) != 0, decode_spec(blob_of(s.get(), 10))});
+           s.integer(9) != 0, s.integer(10) != 0, decode_spec(blob_of(s.get(), 11))});
   }
   return s.failed() ? Status(error("read unfinished jobs")) : ok();
 }

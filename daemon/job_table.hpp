@@ -95,6 +95,7 @@ class JobTable {
     Micros not_before;
     std::uint32_t crashes;
     bool is_paused;
+    bool start_is_told;                 ///< of the attempt that was intended, or else of the next
     std::optional<JobSpec> conditions;  ///< its spec, where that has some
   };
   Status each_unfinished(const std::function<void(const Unfinished&)>& visit);
@@ -125,7 +126,7 @@ class JobTable {
   /// Those after `after`, at most `limit`, ascending.
   Result<std::vector<Event>> events(std::uint64_t after, std::size_t limit);
   std::uint64_t oldest_event();  ///< 0: there is none
-  /// Each attempt's start once, however often it is told.
+  /// The event, and the mark that it is told: as long as the attempt runs, another daemon may come to it.
   Status add_start(JobId id, std::uint32_t attempt, Micros time);
   Status trim_events(std::uint64_t keep);
 

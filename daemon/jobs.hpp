@@ -93,7 +93,7 @@ struct LiveJob {
   bool has_conditions = false;  ///< the gates know it
   bool is_held = false;
   bool is_paused = false;
-  bool start_is_told = false;  ///< of the attempt that runs, by this daemon
+  bool start_is_told = false;  ///< of the attempt that runs, or of the next, by any daemon
   bool awaits_caller = false;  ///< a `run` of an earlier daemon, in no line until its caller is back
   bool cancel_wanted = false;  ///< seen when the intent is stored, or by the death of a function's worker
 };

@@ -159,8 +159,7 @@ void Jobs::begin(JobId id, Worker& worker, std::uint32_t attempt) {
   job.offered_to = nullptr;
   job.started = now_micros();
   job.attempt = attempt;
-  events_.note_start(id, attempt, job.started);
-  job.start_is_told = true;
+  if (!std::exchange(job.start_is_told, true)) events_.note_start(id, attempt, job.started);
   worker.did_job_last = true;
 }
 

@@ -113,6 +113,7 @@ Status Jobs::recover() {
     job.started = 0;
     job.is_held = entry.state == JobState::held;
     job.is_paused = entry.is_paused && may_run;
+    job.start_is_told = entry.start_is_told;
     job.crashes = static_cast<std::uint16_t>(entry.crashes);
     enter_gates(entry, states);
     if (may_run) job.pool->slots_used += job.slots;

@@ -70,7 +70,7 @@ void converse(const std::shared_ptr<ipc::Channel>& channel, Services& services) 
   channel->hold(hello);
   // Who asks right away gets the greeting with the answer: a wake less.
   asio::steady_timer greeting(services.loop);
-  const auto greet_soon = [&, is_due = false]() mutable {
+  const std::function<void()> greet_soon = [&, is_due = false]() mutable {
     if (std::exchange(is_due, true)) return;
     greeting.expires_after(greeting_patience);
     greeting.async_wait([weak = std::weak_ptr(channel)](const std::error_code& error) {

@@ -43,6 +43,8 @@ JobId id_of(const Json& record) {
   return found != record.end() && found->is_number_unsigned() ? found->get<JobId>() : 0;
 }
 
+int exit_code_of_record(std::string_view record) { return exit_code_of_record(Json::parse(record)); }
+
 bool succeeded(std::string_view record) { return ipc::member_text(record, "state") == R"("succeeded")"; }
 
 JobId id_of(std::string_view record) {

@@ -12,6 +12,7 @@ int exit_code_of_record(const ipc::Json& record);
 bool succeeded(const ipc::Json& record);
 JobId id_of(const ipc::Json& record);
 /// The same of a record as tined writes it.
+int exit_code_of_record(std::string_view record);
 bool succeeded(std::string_view record);
 JobId id_of(std::string_view record);
 bool is_function(const ipc::Json& record);

@@ -13,8 +13,10 @@ int print_text(std::string_view text) {
   return 74;
 }
 
+int print_line(std::string_view line) { return print_text(std::string(line) + "\n"); }
+
 int print_json(const ipc::Json& value) {
-  return print_text(value.dump(-1, ' ', false, ipc::Json::error_handler_t::replace) + "\n");
+  return print_line(value.dump(-1, ' ', false, ipc::Json::error_handler_t::replace));
 }
 
 }  // namespace tine::cmd

@@ -5,6 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/clock.hpp"
+
 namespace tine {
 namespace {
 
@@ -14,23 +16,29 @@ constexpr std::chrono::milliseconds retry_after(1000);  ///< a disk that is full
 
 }  // namespace
 
-void EventLog::note(std::string type, JobId job, std::string detail, Micros time) {
-  told_.push_back({{0, time, std::move(type), job, std::move(detail)}, 0});
+void EventLog::note(std::string type, JobId job, std::string detail) {
+  told_.push_back({{0, now_micros(), std::move(type), job, std::move(detail)}, 0});
   store_soon(gather_for);
 }
 
 void EventLog::note_start(JobId job, std::uint32_t attempt, Micros time) {
-  told_.push_back({{0, time, "", job, ""}, attempt});
+  note_start_with_end(job, attempt, time);
+  told_.back().marks_attempt = attempt;
   store_soon(gather_for);
+}
+
+void EventLog::note_start_with_end(JobId job, std::uint32_t attempt, Micros time) {
+  told_.push_back({{0, time, "job.started", job, "\"attempt\":" + std::to_string(attempt)}, 0});
 }
 
 std::vector<EventLog::Told> EventLog::take() { return std::exchange(told_, {}); }
 
 Status EventLog::write(JobTable& table, const std::vector<Told>& told) {
-  for (const auto& [event, attempt] : told)
-    if (auto status = attempt ? table.add_start(event.job, attempt, event.time) : table.add_event(event);
-        !status)
-      return status;
+  for (const auto& [event, attempt] : told) {
+    if (attempt != 0)
+      if (auto status = table.mark_start(event.job, attempt); !status) return status;
+    if (auto status = table.add_event(event); !status) return status;
+  }
   return ok();
 }
 

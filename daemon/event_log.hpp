@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "core/base/clock.hpp"
 #include "daemon/store.hpp"
 #include "daemon/waiters.hpp"
 
@@ -19,13 +18,15 @@ class EventLog {
  public:
   EventLog(asio::io_context& loop, Store& store) : store_(store), timer_(loop) {}
 
-  void note(std::string type, JobId job, std::string detail = "", Micros time = now_micros());
-  /// Of a job that runs on.
+  void note(std::string type, JobId job, std::string detail = "");
+  /// Of a job that runs on: its row is marked too, as another daemon may come to it.
   void note_start(JobId job, std::uint32_t attempt, Micros time);
+  /// Of an attempt whose end is stored in the commit that takes this along.
+  void note_start_with_end(JobId job, std::uint32_t attempt, Micros time);
 
   struct Told {
     JobTable::Event event;
-    std::uint32_t attempt = 0;  ///< not 0: the start of this attempt
+    std::uint32_t marks_attempt = 0;  ///< not 0: the job's row says from then on that its start is told
   };
   /// What waits to be stored, for who stores something anyway.
   std::vector<Told> take();

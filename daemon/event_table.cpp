@@ -17,13 +17,10 @@ Status JobTable::add_event(const Event& event) {
   return ok();
 }
 
-Status JobTable::add_start(JobId id, std::uint32_t attempt, Micros time) {
-  {
-    auto s = statement("UPDATE jobs SET started_told = ? WHERE id = ?");
-    s.bind(attempt).bind(static_cast<std::int64_t>(id)).step();
-    if (s.failed()) return error("store a start");
-  }
-  return add_event({0, time, "job.started", id, "\"attempt\":" + std::to_string(attempt)});
+Status JobTable::mark_start(JobId id, std::uint32_t attempt) {
+  auto s = statement("UPDATE jobs SET started_told = ? WHERE id = ?");
+  s.bind(attempt).bind(static_cast<std::int64_t>(id)).step();
+  return s.failed() ? Status(error("store a start")) : ok();
 }
 
 Result<std::vector<JobTable::Event>> JobTable::events(std::uint64_t after, std::size_t limit) {

@@ -126,8 +126,8 @@ class JobTable {
   /// Those after `after`, at most `limit`, ascending.
   Result<std::vector<Event>> events(std::uint64_t after, std::size_t limit);
   std::uint64_t oldest_event();  ///< 0: there is none
-  /// The event, and the mark that it is told: as long as the attempt runs, another daemon may come to it.
-  Status add_start(JobId id, std::uint32_t attempt, Micros time);
+  /// That the start of this attempt is told.
+  Status mark_start(JobId id, std::uint32_t attempt);
   Status trim_events(std::uint64_t keep);
 
   struct PoolRow {

@@ -241,8 +241,7 @@ void Jobs::store_until_taken(JobId id, Store::Work work, std::function<void()> t
 /// commit of the end, so nobody has to know afterwards that it was told.
 void Jobs::note_unseen_start(LiveJob& job, const Outcome& outcome) {
   if (!std::exchange(job.start_is_told, false) && outcome.started != 0)
-    events_.note("job.started", outcome.job, "\"attempt\":" + std::to_string(outcome.attempt),
-                 outcome.started);
+    events_.note_start_with_end(outcome.job, outcome.attempt, outcome.started);
 }
 
 /// The running job gives its worker and its place back; it counts as not started from now on.

@@ -4,9 +4,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "core/base/limits.hpp"
+#include "core/base/receive.hpp"
 #include "ipc/on_fiber.hpp"
 
 namespace tine::ipc {
@@ -16,19 +16,6 @@ constexpr std::size_t outgoing_low_bytes = 1u << 20;
 /// A client that lets this much of unread answers pile up is cut off.
 constexpr std::size_t outgoing_max_bytes = 256u << 20;
 constexpr std::size_t descriptors_max = 8;
-
-void take_rights(msghdr& message, std::vector<UniqueFd>& into) {
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      UniqueFd owned(fd);
-      if (into.size() < descriptors_max) into.push_back(std::move(owned));
-    }
-  }
-}
 
 /// Both directions are closed: the peer is not there any more to read an answer.
 bool is_hung_up(int fd) {
@@ -91,15 +78,9 @@ Status Channel::receive(const std::function<void()>& before_waiting) {
 
 Channel::Taken Channel::take() {
   char buffer[64 * 1024];
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_max)];
-  iovec part{buffer, sizeof buffer};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  std::vector<UniqueFd> came;
   ssize_t got;
-  do got = ::recvmsg(descriptor_, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  do got = tine::receive(descriptor_, buffer, came);
   while (got < 0 && errno == EINTR);
   if (got <= 0) {
     is_drained_ = got < 0 && errno == EAGAIN;
@@ -107,7 +88,8 @@ Channel::Taken Channel::take() {
   }
   // A try that finds nothing costs as much as the read, but less than to tell the loop.
   is_drained_ = static_cast<std::size_t>(got) < sizeof buffer && !unawaited_;
-  take_rights(message, descriptors_);
+  for (UniqueFd& one : came)
+    if (descriptors_.size() < descriptors_max) descriptors_.push_back(std::move(one));
   frame_.feed({buffer, static_cast<std::size_t>(got)});
   return Taken::bytes;
 }

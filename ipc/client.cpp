@@ -5,12 +5,13 @@
 #include <sys/un.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "core/base/limits.hpp"
+#include "core/base/quantity.hpp"
 #include "core/base/text.hpp"
+#include "ipc/member_text.hpp"
 #include "ipc/protocol.hpp"
 
 namespace tine::ipc {
@@ -41,6 +42,18 @@ Error error_of(const Json& error) {
   return make_error(errc_from_exit_code(exit_code), message != error.end() && message->is_string()
                                                         ? message->get<std::string>()
                                                         : "the daemon gave no reason");
+}
+
+/// As tined writes it.
+std::optional<Client::Notification> usual_notification(std::string_view line) {
+  constexpr std::string_view beginning = R"({"jsonrpc":"2.0","method":")";
+  constexpr std::string_view between = R"(","params":)";
+  if (!line.starts_with(beginning) || line.back() != '}') return std::nullopt;
+  line.remove_prefix(beginning.size());
+  const auto at = line.find(between);  // no method has a quote in its name
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto begin = at + between.size();
+  return Client::Notification{line.substr(0, at), line.substr(begin, line.size() - begin - 1)};
 }
 
 }  // namespace
@@ -91,8 +104,7 @@ Result<std::string> Client::call_last(std::string_view method, std::string_view 
   if (const auto sent = send(method, params); !sent) return sent.error();
   ::shutdown(socket_.get(), SHUT_WR);
   for (;;) {
-    while (!has_line())
-      if (const auto received = receive(); !received) return received.error();
+    if (const auto there = await_line(); !there) return there.error();
     if (auto result = usual_result()) return std::move(*result);
     auto message = take_line();
     if (!message) return message.error();
@@ -208,11 +220,15 @@ void Client::drop_taken() {
   taken_ = 0;
 }
 
+Status Client::await_line() {
+  while (!has_line())
+    if (const auto received = receive(); !received) return received;
+  return ok();
+}
+
 Result<Json> Client::next_message() {
   for (;;) {
-    while (!has_line()) {
-      if (const auto received = receive(); !received) return received.error();
-    }
+    if (const auto there = await_line(); !there) return there.error();
     auto message = take_line();
     if (!message || !message->is_null()) return message;
   }
@@ -240,18 +256,15 @@ Result<Json> Client::take_line() {
   return Json();
 }
 
-/// As tined writes it. Each start of tine hears it, and a JSON tree of it costs more than to send a request.
+/// Each start of tine hears it, and a JSON tree of it costs more than to send a request.
 bool Client::is_usual_hello(std::string_view line) {
-  constexpr std::string_view beginning = R"({"jsonrpc":"2.0","method":"hello","params":{"protocol":1,)";
-  constexpr std::string_view before_pid = R"(,"pid":)";
-  static_assert(protocol_version == 1);
-  const auto at = line.rfind(before_pid);
-  if (!line.starts_with(beginning) || at == std::string_view::npos) return false;
-  int pid = 0;
-  const auto [end, error] =
-      std::from_chars(line.data() + at + before_pid.size(), line.data() + line.size(), pid);
-  if (error != std::errc() || std::string_view(end, line.data() + line.size()) != "}}") return false;
-  daemon_pid_ = pid;
+  const auto told = usual_notification(line);
+  if (!told || told->method != hello) return false;
+  const auto protocol =
+      parse_integer(member_text(told->params, "protocol"), protocol_version, protocol_version);
+  const auto pid = parse_integer(member_text(told->params, "pid"), 1, INT32_MAX);
+  if (!protocol || !pid) return false;
+  daemon_pid_ = static_cast<int>(*pid);
   return true;
 }
 
@@ -280,9 +293,9 @@ Result<Json> Client::result_of(Json& reply) {
 
 Result<Client::Message> Client::next() {
   for (;;) {
-    while (!has_line())
-      if (const auto received = receive(); !received) return received.error();
-    if (const auto notification = usual_notification()) {
+    if (const auto there = await_line(); !there) return there.error();
+    const auto notification = usual_notification(first_line());
+    if (notification && notification->method != hello) {
       pass_line();
       return Message(*notification);
     }
@@ -295,19 +308,6 @@ Result<Client::Message> Client::next() {
     unusual_params_ = message->value("params", Json()).dump();
     return Message(Notification{unusual_method_, unusual_params_});
   }
-}
-
-/// Of the first line that is there, if it is one as tined writes it, and not the hello line.
-std::optional<Client::Notification> Client::usual_notification() const {
-  constexpr std::string_view beginning = R"({"jsonrpc":"2.0","method":")";
-  constexpr std::string_view between = R"(","params":)";
-  auto line = first_line();
-  if (!line.starts_with(beginning)) return std::nullopt;
-  line.remove_prefix(beginning.size());
-  const auto at = line.find(between);  // no method has a quote in its name
-  if (at == std::string_view::npos || line.back() != '}' || line.substr(0, at) == hello) return std::nullopt;
-  const auto begin = at + between.size();
-  return Notification{line.substr(0, at), line.substr(begin, line.size() - begin - 1)};
 }
 
 bool Client::is_notification(const Json& message) { return message.contains("method"); }

@@ -82,8 +82,8 @@ class Client {
   Error lost(const char* doing);
   void drop_taken();
   std::string_view first_line() const { return std::string_view(input_).substr(taken_, line_end_ - taken_); }
+  Status await_line();
   std::string_view pass_line();
-  std::optional<Notification> usual_notification() const;
   std::optional<std::string> usual_result() const;
   bool is_usual_hello(std::string_view line);
   bool swallow_hello(const Json& message, Status& verdict);

@@ -157,7 +157,7 @@ class BatchWait {
     extras_.progress.clear();
     extras_.progress.done(!has_succeeded);
     extras_.progress.step(1);
-    if ((unwritten_ = print_text(std::string(record) + "\n"))) return make_error(Errc::io, "");
+    if ((unwritten_ = print_line(record))) return make_error(Errc::io, "");
     if (extras_.joblog.is_wanted())
       if (auto added = log(Json::parse(record), seq_.at(id)); !added) return end(added);
     if (!extras_.halt.ended(has_succeeded)) return ok();

@@ -38,7 +38,7 @@ int events(Invocation& invocation) {
         if (told.method != ipc::event) return ok();
         // Where a daemon that comes back is asked to go on.
         if (const auto seq = parse_integer(ipc::member_text(told.params, "seq"), 0, INT64_MAX)) since = *seq;
-        unwritten = print_text(std::string(told.params) + "\n");
+        unwritten = print_line(told.params);
         return unwritten ? Status(make_error(Errc::io, "")) : ok();
       });
   if (unwritten) return unwritten;

@@ -46,10 +46,10 @@ Status put_stdin(ipc::ObjectText& params, std::string_view from, Reached& daemon
 
 /// `reply`: {"id":7}, and "last_id" with an array.
 int print_id_or_range(std::string_view reply, bool json) {
-  if (json) return print_text(std::string(reply) + "\n");
+  if (json) return print_line(reply);
   std::string text(ipc::member_text(reply, "id"));
   if (const auto last = ipc::member_text(reply, "last_id"); !last.empty()) text.append("-").append(last);
-  return print_text(text + "\n");
+  return print_line(text);
 }
 
 int wait_and_print(Reached& daemon, std::uint64_t id, const Invocation& invocation) {

@@ -43,13 +43,17 @@ struct Ends {
   bool all_succeeded = true;
   int unwritten = 0;  ///< stdout failed: the exit code
 
-  Status take(std::string_view record, bool prints) {
+  /// `record`: as text, or a value.
+  template <class Record>
+  Status take(const Record& record, bool prints) {
     if (!seen.insert(id_of(record)).second) return ok();
-    if (seen.size() == 1) code_of_one = exit_code_of_record(Json::parse(record));
+    if (seen.size() == 1) code_of_one = exit_code_of_record(record);
     all_succeeded = all_succeeded && succeeded(record);
-    if (prints && (unwritten = print_text(std::string(record) + "\n"))) return make_error(Errc::io, "");
+    if (prints && (unwritten = print(record))) return make_error(Errc::io, "");
     return ok();
   }
+  static int print(std::string_view record) { return print_line(record); }
+  static int print(const Json& record) { return print_json(record); }
   int exit_code() const { return seen.size() == 1 ? code_of_one : all_succeeded ? 0 : 1; }
 };
 
@@ -86,7 +90,7 @@ int wait_for(Reached& daemon, const Wish& wish, bool any, Progress& progress, co
   if (!reply) return fail(invocation, reply.error());
   if (reply->value("timed_out", false)) return 124;
   for (const auto& job : reply->at("jobs")) {
-    if (const auto taken = ends.take(job.dump(), prints_records); !taken) return ends.unwritten;
+    if (const auto taken = ends.take(job, prints_records); !taken) return ends.unwritten;
     if (!any) continue;
     const int printed = invocation.json ? print_json(job) : print_text(std::to_string(id_of(job)) + "\n");
     return printed ? printed : exit_code_of_record(job);

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/base/receive.hpp"
+
 namespace tine {
 
 bool DaemonLink::dial(int state_dir_fd) {
@@ -66,24 +68,11 @@ void DaemonLink::write() {
 
 void DaemonLink::read() {
   char buffer[64 * 1024];
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 8)];
-  iovec part{buffer, sizeof buffer};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t got = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  std::vector<UniqueFd> came;
+  const ssize_t got = receive(fd_.get(), buffer, came);
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (got <= 0) return close();
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    for (std::size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
-      int one = -1;
-      std::memcpy(&one, CMSG_DATA(c) + at, sizeof one);
-      descriptors_.emplace_back(one);
-    }
-  }
+  for (UniqueFd& one : came) descriptors_.push_back(std::move(one));
   incoming_.append(buffer, static_cast<std::size_t>(got));
 }
 

@@ -2,13 +2,13 @@
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "core/base/file.hpp"
+#include "tests/support/listen.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace tine::ipc {
@@ -17,12 +17,7 @@ namespace {
 /// A daemon that says what it was given to the first client, whatever that asks, and hangs up.
 class Speaker {
  public:
-  explicit Speaker(std::string lines) : listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path().copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    REQUIRE(::listen(listener_.get(), 1) == 0);
+  explicit Speaker(std::string lines) : listener_(test::listen_at(path())) {
     thread_ = std::thread([this, lines = std::move(lines)] {
       const UniqueFd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
       char request[4096];

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include "core/pool/spool.hpp"
 #include "tests/support/child.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/listen.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace tine {
@@ -59,13 +59,7 @@ class OneWorker {
  private:
   UniqueFd listen() {
     for (const char* name : {"/spool", "/output"}) std::filesystem::create_directory(folder_.path + name);
-    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    (folder_.path + "/workers.sock").copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    REQUIRE(::listen(socket.get(), 1) == 0);
-    return socket;
+    return test::listen_at(folder_.path + "/workers.sock");
   }
   void send(FrameType type, const std::string& payload) {
     REQUIRE(write_all(link_.get(), frame(type, payload)));
